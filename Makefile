@@ -1,0 +1,44 @@
+# make             install, run the study at the configured scale, print the verdicts
+# make SCALE=paper another scale            make test    all tests
+# make bench       side-by-side speed       make lint    style of code, rules and workflow
+PYTHON ?= python3
+CORES ?= all
+SCALE ?=
+
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := study
+.PHONY: study install test bench lint clean
+
+study: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
+	@$(BIN)/perennial verdicts $(if $(SCALE),--scale $(SCALE))
+
+install: $(READY)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+# The package is installed in place, against the pinned packages: nothing else is fetched.
+$(READY): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Removes what make installed; results stay.
+clean:
+	rm -rf $(VENV)

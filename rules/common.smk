@@ -1,0 +1,172 @@
+"""Helpers of all rules: settings and code of a job, its files, and blocks planned around what is finished.
+
+In: the validated `study`. Out: functions for `input:` and `params:`; no rule stands here.
+"""
+
+import functools
+import json
+import sys
+from pathlib import Path
+
+from snakemake.io import IOFile
+
+from perennial import blocks, planning, registry, stage_code
+
+
+def remembered(path):
+    """Whether Snakemake has a record of how it made this file."""
+    return workflow.persistence.metadata(IOFile(str(path))) is not None
+
+
+def make_again(path):
+    """Plan a file's job although the file is there. (The same as naming it after --forcerun.)"""
+    workflow.dag.forcefiles.add(str(path))
+
+
+def say(line):
+    """One line for people, whatever the logger is told to hide."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@functools.cache
+def planner():
+    """The planner, made when the DAG is built: only then is it known whether this is a dry run.
+
+    Jobs on a cluster read this file again. They trust the main process, which has looked at every file.
+    """
+    runs_jobs = (
+        workflow.executor_plugin is not None
+        and not workflow.dryrun
+        and not workflow.touch
+    )
+    return planning.Planner(
+        study,
+        planning.Disk(
+            look=workflow.is_main_process,
+            rename=workflow.is_main_process and runs_jobs,
+            has_record=remembered,
+            make_again=make_again,
+            say=say,
+        ),
+    )
+
+
+def variant_settings(wildcards):
+    """JSON text with all that determines the runs of a variant but their seeds."""
+    return study.settings_text(wildcards.experiment, wildcards.variant)
+
+
+def variant_code(wildcards):
+    """Hash of the code that trains a variant."""
+    return stage_code.train(study.settings(wildcards.experiment, wildcards.variant))
+
+
+def variant_runs(wildcards):
+    """Files of all planned blocks of a variant."""
+    folder = planner().run_folder(wildcards.experiment, wildcards.variant)
+    planned = planner().runs(wildcards.experiment, wildcards.variant)
+    return [str(folder / blocks.file_name(block)) for block in planned]
+
+
+def variant_seeds(wildcards):
+    """Seeds that the study wants of a variant."""
+    return study.seeds(wildcards.experiment)
+
+
+def block_sequences(wildcards):
+    """Sequence files that a block of runs reads. They are never rewritten, so their age means nothing."""
+    paths = planner().sequences_of(wildcards.experiment, blocks.parse(wildcards.block))
+    return [ancient(str(path)) for path in paths]
+
+
+def block_dataset(wildcards):
+    """The data set of a block's problem, if it has one."""
+    problem = registry.module(
+        "problems", study.experiment(wildcards.experiment).problem["name"]
+    )
+    return f"<data>/{problem.DATASET}.h5" if problem.DATASET else []
+
+
+def sequence_settings(wildcards):
+    """JSON text with all that determines a sequence but its seeds."""
+    experiment = planner().users(wildcards.sequence)[0]
+    settings = {
+        "problem": study.experiment(experiment).problem,
+        "tasks": study.tasks(experiment),
+    }
+    return json.dumps(settings, sort_keys=True)
+
+
+def metrics_files(pairs):
+    """Metrics files of (experiment, variant) pairs."""
+    return [
+        f"<scale>/metrics/{experiment}/{variant}.h5" for experiment, variant in pairs
+    ]
+
+
+@functools.cache
+def figure_pairs(figure):
+    """What a figure shows at this scale."""
+    return registry.module("figures", figure).needs(study)
+
+
+def figure_metrics(wildcards):
+    """Metrics files that a figure reads."""
+    return metrics_files(figure_pairs(wildcards.figure))
+
+
+def figure_code(wildcards):
+    """Hash of the code that draws a figure."""
+    return stage_code.figure(wildcards.figure)
+
+
+def claim_metrics(wildcards):
+    """Metrics files that the claims of an experiment read: all active variants."""
+    return metrics_files(
+        (wildcards.experiment, name) for name in study.variants(wildcards.experiment)
+    )
+
+
+def claim_code(wildcards):
+    """Hash of the code that judges the claims of an experiment."""
+    return stage_code.claim(wildcards.experiment)
+
+
+def pictures(experiments):
+    """Both pictures of every figure of these experiments."""
+    figures = [name for name, owner in study.figures().items() if owner in experiments]
+    return collect(
+        "<scale>/figures/{figure}.{kind}", figure=figures, kind=["svg", "png"]
+    )
+
+
+def verdicts(experiments):
+    """Verdicts of these experiments."""
+    return collect(
+        "<scale>/claims/{experiment}.{kind}",
+        experiment=experiments,
+        kind=["csv", "json"],
+    )
+
+
+def report_text(experiments):
+    """What the report says about experiments in words of the config."""
+    about = {
+        name: [study.experiment(name).title, study.experiment(name).description]
+        for name in experiments
+    }
+    return json.dumps(about, sort_keys=True)
+
+
+BY_DEFAULT = [
+    name for name in study.experiments() if study.experiment(name).all_by_default
+]
+
+
+wildcard_constraints:
+    experiment=r"[a-z][a-z0-9_]*",
+    variant=r"[A-Za-z][A-Za-z0-9_.+-]*",
+    figure=r"[a-z][a-z0-9_]*",
+    dataset=r"[a-z][a-z0-9_]*",
+    sequence=r"[a-z][a-z0-9_]*-[0-9a-f]{8}",
+    block=r"\d+-\d+",

@@ -1,0 +1,20 @@
+"""Data sets: download or unpack, verify, convert.
+
+In: the packaged data, or the folder that the config's `data.root` names (never part of params).
+Out: <data>/{dataset}.h5, shared by all scales.
+"""
+
+
+rule dataset:
+    output:
+        "<data>/{dataset}.h5",
+    log:
+        "<data>/logs/{dataset}.log",
+    conda:
+        "../envs/study.yaml"
+    params:
+        code=stage_code.dataset(),
+    message:
+        "data {wildcards.dataset}"
+    script:
+        "../src/dataset.py"

@@ -1,0 +1,28 @@
+"""Training: one block of seeds of one variant, on one core.
+
+In: the block's sequences and, where the problem has one, its data set.
+Out: <scale>/runs/{experiment}/{variant}/seeds_{block}.h5
+
+Params hold what determines the runs, so that nothing else makes them run again: no seeds, no block size, no
+engine. Retries stand in profiles only: those of a rule would run inside the same cluster allocation.
+"""
+
+
+rule train:
+    input:
+        sequences=block_sequences,
+        dataset=block_dataset,
+    output:
+        "<scale>/runs/{experiment}/{variant}/seeds_{block}.h5",
+    log:
+        "<scale>/logs/train/{experiment}/{variant}/seeds_{block}.log",
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    params:
+        settings=variant_settings,
+        code=variant_code,
+    message:
+        "train {wildcards.experiment}/{wildcards.variant}, seeds {wildcards.block}"
+    script:
+        "../src/train.py"

@@ -1,0 +1,13 @@
+"""Make one data set (rule dataset)."""
+
+import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
+
+from pathlib import Path
+
+from perennial import config, datasets
+from perennial.job import logged
+
+job = snakemake  # noqa: F821  given by Snakemake
+
+with logged(job.log[0]):
+    datasets.make(job.wildcards.dataset, Path(job.output[0]), config.load(job.config).data_root)

@@ -1,0 +1,189 @@
+"""Continual backpropagation (CBP): backpropagation that renews its least useful, mature units all the time.
+
+After each gradient step every hidden unit's utility is updated. A small share of the mature units, those of
+lowest utility, start afresh: new incoming weights, zero outgoing weights. (Nature 2024, Methods, eq. 1; the
+two-part utility of arXiv 2306.13812, eqs. 4-8, made the published curves of the regression and of MNIST.)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from perennial import streams
+from perennial.algorithms import Clock, State, adam
+from perennial.lazy import torch
+from perennial.settings import switch
+from perennial.streams import tensors
+
+UNIT_STRIDE = 256  # a unit's own place in the replacement stream: layer + UNIT_STRIDE (unit + 1)
+
+
+class Settings(adam.Settings):
+    """Hyper-parameters of continual backpropagation."""
+
+    replacement_rate: float = Field(ge=0, le=1, description="share of mature units replaced per step (rho)")
+    maturity_threshold: int = switch(
+        100,
+        "a unit may be replaced once it is older than this many steps (m)",
+        paper="100",
+        code="100 for MNIST; the regression's configuration sets 100 under a key that is not read: 10 is used",
+        ge=0,
+    )
+    utility_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running averages (eta)")
+    utility: Literal[
+        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input"
+    ] = switch(
+        "adaptable_contribution",
+        "instantaneous utility of a unit",
+        paper="contribution (Nature eq. 1); the preprint has adaptable_contribution",
+        code="adaptable_contribution for ImageNet, MNIST and the regression",
+    )
+    count: Literal["eligible", "layer_width"] = switch(
+        "eligible",
+        "what the replacement rate is a share of",
+        paper="mature units",
+        code="mature units in fully connected networks, the layer's width in convolutional ones",
+    )
+    fraction: Literal["accumulate", "bernoulli"] = switch(
+        "accumulate",
+        "what becomes of a fraction of a unit: saved up, or replaced with that probability",
+        paper="accumulate",
+        code="accumulate for MNIST, bernoulli for the regression",
+    )
+    bias_transfer: Literal["off", "on"] = switch(
+        "off",
+        "move the mean activation of a replaced unit into the biases of the next layer",
+        paper="not mentioned; the preprint says it is done",
+        code="meant, but the mean is set to zero before it is used: off",
+    )
+    optimiser: Literal["sgd", "adam"] = Field("sgd", description="the gradient step before the replacement")
+    adam_bias_correction: Literal["standard", "gnt_bug"] = switch(
+        "standard",
+        "bias correction of Adam with a step count for each weight (optimiser: adam only)",
+        paper="standard",
+        code="an in-place call acts on a temporary: step_size (1 - beta_2^t) m / (sqrt(v) + epsilon)",
+    )
+
+
+def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+    """Per hidden layer: utility, mean activation and age [r, h], and the fraction saved up [r]."""
+    state: State = {"optimiser": {}, "algorithm": {}}
+    if settings.optimiser == "adam":
+        state["optimiser"] = {
+            kind: {name: torch.zeros_like(w) for name, w in weights.items()}
+            for kind in ("first_moment", "second_moment", "age")
+        }
+    for layer in range(network.layers - 1):
+        like = weights[f"bias_{layer}"]  # [r, h]
+        state["algorithm"][f"hidden_{layer}"] = {
+            "utility": torch.zeros_like(like),
+            "mean_feature": torch.zeros_like(like),
+            "age": torch.zeros(like.shape, dtype=torch.int64),
+            "saved": torch.zeros(like.shape[0], dtype=torch.float64),
+        }
+    return state
+
+
+def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+    """One gradient step, then test every unit and renew the least useful. The choice is made in all layers
+    before any unit is renewed, so that utilities are those of the trained network."""
+    _gradient_step(settings, state, gradients)
+    chosen = [_test(settings, state, layer, h, clock) for layer, h in enumerate(features)]
+    for layer, units in enumerate(chosen):
+        for run, unit in units:
+            _renew(settings, network, state, layer, run, unit, clock)
+
+
+def _gradient_step(settings: Settings, state: State, gradients: Any) -> None:
+    for name, w in state["weights"].items():
+        g = gradients[name] + settings.weight_decay * w
+        if settings.optimiser == "adam":
+            _adam_step(settings, state["optimiser"], name, w, g)
+        else:
+            w.add_(g, alpha=-settings.step_size)
+
+
+def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) -> None:
+    """Adam with an age for each weight, so that a renewed weight is corrected for its own age."""
+    m, v, t = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
+    t.add_(1)
+    m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
+    v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
+    if settings.adam_bias_correction == "gnt_bug":
+        w.sub_(settings.step_size * (1 - settings.beta_2**t) * m / (v.sqrt() + settings.epsilon))
+        return
+    correct_1, correct_2 = 1 - settings.beta_1**t, 1 - settings.beta_2**t
+    w.sub_(settings.step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))
+
+
+def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) -> list[tuple[int, int]]:
+    """Update utilities and ages of one layer; the (run, unit) pairs to renew, least useful first.
+
+    Args:
+        h: activations [r, b, h] of the forward pass just done.
+    """
+    units, eta = state["algorithm"][f"hidden_{layer}"], settings.utility_decay
+    units["age"] += 1
+    correction = 1 - eta ** units["age"].to(h.dtype)  # [r, h]
+    units["mean_feature"].mul_(eta).add_(h.mean(1), alpha=1 - eta)
+    y = _instantaneous_utility(settings.utility, state["weights"], layer, h, units["mean_feature"] / correction)
+    units["utility"].mul_(eta).add_(y, alpha=1 - eta)
+    mature = units["age"] > settings.maturity_threshold
+    number = _number_to_replace(settings, units, mature, layer, clock)  # [r]
+    rank = torch.where(mature, units["utility"] / correction, torch.inf).argsort(dim=1, stable=True)
+    return [(r, int(rank[r, k])) for r in range(len(number)) for k in range(int(number[r]))]
+
+
+def _instantaneous_utility(kind: str, weights: dict[str, Any], layer: int, h: Any, mean: Any) -> Any:
+    """y [r, h] of every unit. Means instead of the papers' sums: the ranking in a layer is the same."""
+    outgoing = weights[f"weight_{layer + 1}"].abs().mean(2)  # [r, h, o] -> [r, h]
+    incoming = weights[f"weight_{layer}"].abs().mean(1)  # [r, i, h] -> [r, h]
+    activity = h.abs().mean(1)  # [r, b, h] -> [r, h]
+    deviation = (h - mean.unsqueeze(1)).abs().mean(1)
+    if kind == "contribution":
+        return outgoing * activity  # Nature eq. 1
+    if kind == "zero_contribution":
+        return outgoing * deviation  # arXiv eqs. 4-5
+    if kind == "adaptable_contribution":
+        return outgoing * deviation / incoming  # arXiv eqs. 6-8
+    if kind == "adaptation":
+        return 1 / incoming
+    return outgoing if kind == "weight" else deviation / incoming
+
+
+def _number_to_replace(settings: Settings, units: State, mature: Any, layer: int, clock: Clock) -> Any:
+    """How many units of this layer each run renews now: [r] int64, never more than are mature."""
+    eligible = mature.sum(1)
+    base = eligible if settings.count == "eligible" else (eligible > 0) * mature.shape[1]
+    due = settings.replacement_rate * base.to(torch.float64)  # [r]
+    if settings.fraction == "bernoulli":
+        u = tensors.uniforms(streams.REPLACEMENT, clock, layer, 1)[:, 0].to(torch.float64)
+        number = torch.where(due < 1, (u < due).to(torch.float64), due.floor())
+    else:
+        units["saved"] += due
+        number = units["saved"].floor()
+        units["saved"] -= number
+    return torch.minimum(number.to(torch.int64), eligible)
+
+
+def _renew(settings: Settings, network: Any, state: State, layer: int, run: int, unit: int, clock: Clock) -> None:
+    """Start one unit afresh: fresh incoming weights, zero bias and outgoing weights, nothing remembered."""
+    weights, units = state["weights"], state["algorithm"][f"hidden_{layer}"]
+    into, bias, out = (weights[name] for name in (f"weight_{layer}", f"bias_{layer}", f"weight_{layer + 1}"))
+    if settings.bias_transfer == "on":
+        correction = 1 - settings.utility_decay ** int(units["age"][run, unit])
+        mean = units["mean_feature"][run, unit] / correction
+        weights[f"bias_{layer + 1}"][run] += mean * out[run, unit]
+    one = Clock([clock.seeds[run]], clock.task, clock.step)
+    u = tensors.uniforms(streams.REPLACEMENT, one, layer + UNIT_STRIDE * (unit + 1), into.shape[1])[0]
+    into[run, :, unit] = (u.to(into.dtype) * 2 - 1) * network.bounds[layer]
+    bias[run, unit] = 0
+    out[run, unit] = 0
+    for values in (units["utility"], units["mean_feature"], units["age"]):
+        values[run, unit] = 0
+    for moments in state["optimiser"].values():  # Adam only
+        moments[f"weight_{layer}"][run, :, unit] = 0
+        moments[f"bias_{layer}"][run, unit] = 0
+        moments[f"weight_{layer + 1}"][run, unit] = 0

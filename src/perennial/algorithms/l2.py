@@ -1,0 +1,24 @@
+"""L2 regularisation: gradient descent with weight decay, coupled, on all weights and biases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from perennial.algorithms import Clock, State, backprop
+
+
+class Settings(backprop.Settings):
+    """Hyper-parameters of L2 regularisation."""
+
+    weight_decay: float = Field(ge=0, description="strength of the penalty weight_decay / 2 |w|^2")
+
+
+init = backprop.init
+
+
+def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+    """w <- w - step_size (g + weight_decay w)."""
+    for name, w in state["weights"].items():
+        w.add_(gradients[name] + settings.weight_decay * w, alpha=-settings.step_size)

@@ -1,0 +1,103 @@
+"""Verdicts on disk: one CSV and one JSON per experiment, and the CSVs gathered into one ledger.
+
+Equal inputs give equal bytes: six significant digits in the CSV, sorted keys in the JSON, no times or paths.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from perennial import store
+from perennial.claims.statement import ClaimError
+from perennial.claims.statistic import number
+
+COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
+
+
+def write(found: Mapping[str, Any], csv_path: Path, json_path: Path) -> None:
+    """Write the verdicts of one experiment, each file whole or not at all."""
+    rows = [_row(entry) for entry in (*found["claims"], *found["comparisons"])]
+    text = json.dumps(_plain(found), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    store.write_bytes(json_path, (text + "\n").encode())
+    store.write_bytes(csv_path, csv_text(rows).encode())
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, str]:
+    numbers = {key: "" if entry[key] is None else number(entry[key]) for key in ("estimate", "low", "high")}
+    words = {key: str(entry.get(key, "")) for key in ("id", "experiment", "n", "published", "verdict")}
+    return {key: (numbers | words)[key] for key in COLUMNS}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: both become null. Nine digits are more than any reader needs."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.9g}") + 0.0 if math.isfinite(value) else None
+    return value
+
+
+def csv_text(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as CSV text with the ledger's columns."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def ledger(folder: Path) -> list[dict[str, str]]:
+    """Rows of all `*.csv` in a claims folder, by file name; an absent folder has none.
+
+    Raises:
+        ClaimError: one line that names the first file that is not a claims CSV.
+    """
+    rows: list[dict[str, str]] = []
+    for path in sorted(Path(folder).glob("*.csv")):
+        try:
+            reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+            found = list(reader)
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ClaimError(f"{path}: not a claims CSV ({error})") from None
+        if tuple(reader.fieldnames or ()) != COLUMNS or any(
+            None in row.values() or None in row for row in found
+        ):
+            raise ClaimError(f"{path}: not a claims CSV (its columns must be {', '.join(COLUMNS)})")
+        rows += found
+    return rows
+
+
+def write_ledger(folder: Path, output: Path) -> None:
+    """Concatenate the claims of a folder into one CSV."""
+    store.write_bytes(Path(output), csv_text(ledger(folder)).encode())
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """All claims of a claims folder with all detail, by file name, then in the order of their statement."""
+    return [claim for found in _files(folder) for claim in found["claims"]]
+
+
+def read_comparisons(folder: Path) -> list[dict[str, Any]]:
+    """All comparisons of users' own algorithms of a claims folder."""
+    return [row for found in _files(folder) for row in found["comparisons"]]
+
+
+def _files(folder: Path) -> list[dict[str, Any]]:
+    files = []
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not all(isinstance(found[key], list) for key in ("claims", "comparisons")):
+                raise TypeError("claims and comparisons must be lists")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ClaimError(f"{path}: not a claims file ({' '.join(str(error).split())})") from None
+        files.append(found)
+    return files

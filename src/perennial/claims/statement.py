@@ -1,0 +1,243 @@
+"""Claims as data: the grammar of `published/claims_{experiment}.yaml`, checked when it is read.
+
+A statistic is written as an expression that gives one number per seed:
+
+    relu_0.01 @ end                         mean of the experiment's main metric over the window `end`
+    backprop dead_units @ end               the same for another metric
+    {difference: [A, B]}                    A minus B, paired by seed
+    {ratio: [A, B]}                         A over B, seed by seed
+    {spread: [A, B, C]}                     worst minus best of several, chosen on the other half of the seeds
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from perennial import published
+
+Expression = Any  # a term as text, or a mapping with one of OPERATIONS
+OPERATIONS = ("difference", "ratio", "spread")
+
+
+class ClaimError(ValueError):
+    """Claims that cannot be judged. The message is one line that names the file and the place."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Window(_Model):
+    """Which points of a curve a term averages over.
+
+    `from`/`to`: coordinates, half open. `last`: the last so many points. `extremum`: `width` points around
+    the lowest or highest place. The place comes from the published curve or the other half of the seeds,
+    never from the seeds it is applied to.
+    """
+
+    text: str
+    start: float | None = Field(None, alias="from")
+    stop: float | None = Field(None, alias="to")
+    last: int | None = Field(None, ge=1)
+    extremum: Literal["minimum", "maximum"] | None = None
+    place: Literal["published", "other_half"] | None = None
+    relative_to: str | None = None  # a published series whose ups and downs are taken off first
+    width: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Window:
+        ways = [self.start is not None and self.stop is not None, self.last is not None, bool(self.extremum)]
+        if sum(ways) != 1 or (self.extremum and not self.place):
+            raise ValueError("give one of: from and to, last, extremum with place")
+        if self.extremum and self.width % 2 == 0:
+            raise ValueError("width must be odd, so that the window has a centre")
+        return self
+
+
+class Band(_Model):
+    """Where a statistic must lie. It never depends on our own number of seeds."""
+
+    why: str
+    centre: float | None = None
+    tolerance: float | None = Field(None, gt=0)  # the claim's own tolerance
+    published_se: float | None = Field(None, ge=0)  # one published standard error
+    read_off: float | None = Field(None, ge=0)  # error of reading the figure
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _closed(self) -> Band:
+        if self.centre is not None:
+            if (self.tolerance is None) == (self.published_se is None):
+                raise ValueError("a centre needs either tolerance or published_se (with read_off)")
+        elif self.at_least is None and self.at_most is None:
+            raise ValueError("give centre, at_least or at_most")
+        return self
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lower and upper edge; infinite where the band is open."""
+        if self.centre is None:
+            low = float("-inf") if self.at_least is None else self.at_least
+            return low, float("inf") if self.at_most is None else self.at_most
+        reach = self.tolerance
+        if reach is None:
+            reach = 3 * (self.published_se or 0.0) + (self.read_off or 0.0)
+        return self.centre - reach, self.centre + reach
+
+
+class Part(_Model):
+    """One statement that can be judged by one interval."""
+
+    label: str
+    statistic: Expression
+    band: Band | None = None  # None only for observations: shown, not judged
+    kind: Literal["quantitative", "ordinal"] | None = None
+    published: float | str | None = (
+        "curve"  # number or text; "curve": the same statistic of the digitised curves
+    )
+    units: str | None = None
+
+
+class Source(_Model):
+    figure: str
+    tag: str
+
+
+class Claim(_Model):
+    id: str
+    statement: str
+    source: Source
+    kind: Literal["quantitative", "ordinal"]
+    quantifier: Literal["all", "most"] = "all"
+    parts: tuple[Part, ...] = Field(min_length=1)
+    observations: tuple[Part, ...] = ()
+    note: str = ""
+
+    @field_validator("parts", "observations", mode="before")
+    @classmethod
+    def _expanded(cls, value: Any) -> Any:
+        return tuple(part for entry in value for part in _expand(entry)) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _bands(self) -> Claim:
+        missing = [part.label for part in self.parts if part.band is None]
+        if missing:
+            raise ValueError(f"part '{missing[0]}' of {self.id} has no band")
+        return self
+
+
+class Headline(_Model):
+    """What a user's own algorithm is compared on."""
+
+    metric: str
+    window: str
+    better: Literal["lower", "higher"]
+
+
+class Claims(_Model):
+    """All claims of one experiment."""
+
+    experiment: str
+    title: str
+    ours: bool = False  # True: nothing published to compare with
+    figure: str | None = None  # digitised figure whose series carry the variants' names
+    series: dict[str, str] = {}  # variant -> series, where the names differ
+    headline: Headline | None = None
+    baselines: tuple[str, ...] = ()  # algorithms of the study: never a user's own
+    windows: dict[str, Window] = {}
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> Claims:
+        if self.headline and self.headline.window not in self.windows:
+            raise ValueError(f"headline: no window '{self.headline.window}'")
+        for claim in self.claims:
+            for part in (*claim.parts, *claim.observations):
+                for term in terms(part.statistic, self):
+                    if term[2] not in self.windows:
+                        raise ValueError(f"{claim.id}, {part.label}: no window '{term[2]}'")
+        return self
+
+    def variants(self) -> set[str]:
+        """Every variant that some claim names."""
+        parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
+        return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
+
+
+def terms(expression: Expression, claims: Claims) -> list[tuple[str, str, str]]:
+    """All (variant, metric, window name) of an expression, in reading order."""
+    if isinstance(expression, str):
+        return [term(expression, claims)]
+    _, operands = operation(expression)
+    return [found for operand in operands for found in terms(operand, claims)]
+
+
+def term(text: str, claims: Claims) -> tuple[str, str, str]:
+    """Split `variant [metric] @ window`."""
+    left, separator, window = text.partition("@")
+    words = left.split()
+    if not separator or len(words) not in (1, 2) or not window.strip():
+        raise ValueError(f"'{text}' is not of the form 'variant [metric] @ window'")
+    if len(words) == 1 and claims.headline is None:
+        raise ValueError(f"'{text}' names no metric and the experiment has no headline")
+    metric = words[1] if len(words) == 2 else claims.headline.metric  # type: ignore[union-attr]
+    return words[0], metric, window.strip()
+
+
+def operation(expression: Expression) -> tuple[str, list[Expression]]:
+    """Name and operands of a compound expression."""
+    if isinstance(expression, dict) and len(expression) == 1:
+        name, operands = next(iter(expression.items()))
+        if name in OPERATIONS and isinstance(operands, list) and (len(operands) == 2 or name == "spread"):
+            return name, operands
+    raise ValueError(f"'{expression}' is not a term or one of: {', '.join(OPERATIONS)} with a list of terms")
+
+
+def _expand(entry: Any) -> list[Any]:
+    """One part per combination of the `each` lists, with `{name}` filled in wherever it is written."""
+    if not isinstance(entry, dict) or "each" not in entry:
+        return [entry]
+    lists = {key: list(map(str, values)) for key, values in entry["each"].items()}
+    body = {key: value for key, value in entry.items() if key != "each"}
+    return [
+        _fill(body, dict(zip(lists, choice, strict=True))) for choice in itertools.product(*lists.values())
+    ]
+
+
+def _fill(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return value.format(**words)
+    if isinstance(value, list):
+        return [_fill(item, words) for item in value]
+    if isinstance(value, dict):
+        return {key: _fill(item, words) for key, item in value.items()}
+    return value
+
+
+def path(experiment: str) -> Path:
+    return published.FOLDER / f"claims_{experiment}.yaml"
+
+
+def load(experiment: str, source: Path | None = None) -> Claims:
+    """The claims of an experiment; none when it has no file of claims.
+
+    Raises:
+        ClaimError: one line that names the file and the first mistake in it.
+    """
+    source = source or path(experiment)
+    if not source.exists():
+        return Claims(experiment=experiment, title=experiment, ours=True)
+    try:
+        return Claims.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ClaimError(f"{source.name}: not YAML ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "file"
+        raise ClaimError(f"{source.name}: {place}: {first['msg']}") from None

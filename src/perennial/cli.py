@@ -1,0 +1,155 @@
+"""The command `perennial`: one run in this process, the verdicts, and a look at the config.
+
+perennial run permuted_digits cbp --seed 3      train one seed here, without Snakemake (for a debugger)
+perennial verdicts                              the table of verdicts, and where the report is
+perennial check                                 whether the config is good
+perennial schema                                write the JSON schema that editors use
+"""
+
+from __future__ import annotations
+
+import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
+
+# isort: split
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+from perennial import config, registry, stage_code, store
+from perennial.config import ConfigError, Study, entries
+
+SCHEMA = Path(__file__).parent / "config.schema.json"
+COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train one seed of one variant in this process and say where its file lies."""
+    from perennial import datasets, sequences, training
+
+    study = _study(options)
+    settings = study.settings(options.experiment, options.variant, options.tasks)
+    folder = study.folder / "single" / options.experiment / options.variant
+    name = f"seeds_{options.seed}-{options.seed}.h5"
+    dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
+    dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
+    if dataset and store.check(dataset):
+        datasets.make(dataset_name, dataset, study.data_root)
+    sequence = folder / "sequences" / name
+    sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [options.seed], sequence)
+    training.train_block(
+        settings,
+        [options.seed],
+        folder / name,
+        sequences=[sequence],
+        dataset=dataset,
+        engine=options.engine or study.engine,
+        threads=1,
+        code=stage_code.train(settings),
+        label=f"{options.experiment}/{options.variant}",
+    )
+    _print_last_values(folder / name, options.seed)
+    print(folder / name)
+    return 0
+
+
+def verdicts(options: argparse.Namespace) -> int:
+    """Print the table of verdicts of the scale and the path of its report."""
+    folder = _study(options).folder
+    path = folder / "claims.csv"
+    if not path.is_file():
+        print(f"{path}: not there yet; `make` or `snakemake` makes it", file=sys.stderr)
+        return 1
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    print(table(rows))
+    counts = {row["verdict"]: sum(other["verdict"] == row["verdict"] for other in rows) for row in rows}
+    print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    print(f"report: {folder / 'report.html'}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say in one line what a good config asks for."""
+    study = _study(options)
+    parts = [
+        f"{name} ({len(study.variants(name))} variants, {len(study.seeds(name))} seeds, "
+        f"{study.tasks(name)} tasks)"
+        for name in study.experiments()
+    ]
+    print(f"{study.file}: good; scale {study.scale}: {', '.join(parts)}")
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Write the JSON schema of config files next to the package."""
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    print(SCHEMA)
+    return 0
+
+
+def schema_text(names: dict[str, list[str]] | None = None) -> str:
+    """The JSON schema as it is written to its file.
+
+    Args:
+        names: kind -> modules to describe; all that are found when not given.
+    """
+    return json.dumps(entries.schema(names), indent=2) + "\n"
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Rows of the claims table in aligned columns."""
+    lines = [COLUMNS, *(tuple(row[column] for column in COLUMNS) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
+
+
+def _print_last_values(path: Path, seed: int) -> None:
+    """The last value of every metric: enough to see whether a run makes sense."""
+    with store.open_checked(path) as file:
+        for name, data in sorted(file[f"seed_{seed:04d}"].items()):
+            print(f"{name}: {data[-1].mean():.6g} {data.attrs.get('units', '')} (last of {len(data)})")
+
+
+def _study(options: argparse.Namespace) -> Study:
+    return config.load(options.config, scale=options.scale)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="perennial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (run, verdicts, check, schema):
+        sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
+        sub.set_defaults(command=command)
+        sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
+        sub.add_argument("--scale", help="another scale than the config's")
+        if command is run:
+            _add_run_options(sub)
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", help="an experiment of the config")
+    parser.add_argument("variant", help="one of its variants")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--tasks", type=int, help="another number of tasks than the scale's")
+    parser.add_argument("--engine", choices=get_args(entries.Engine), help="another than the config's")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What may stand in a config file: one model for each kind of entry, and the JSON schema made from them.
+
+Settings of problems, networks, algorithms and procedures are not listed here. Their own files declare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from perennial import registry
+from perennial.settings import Settings
+
+Precision = Literal["float32", "float64"]
+Engine = Literal["auto", "fused", "stacked"]
+KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
+GRID_PARTS = ("algorithm", "network", "procedure")
+
+
+def _part(value: Any) -> Any:
+    """`algorithm: cbp` is short for `algorithm: {name: cbp}`."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is not allowed (must be a name, or a mapping with a name)")
+    return dict(value)
+
+
+def _seeds(value: Any) -> list[int]:
+    """A number of seeds n stands for 0 ... n-1; a list is taken as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return list(range(value))
+    whole = isinstance(value, list) and all(isinstance(s, int) and not isinstance(s, bool) for s in value)
+    if whole and value and min(value) >= 0 and len(set(value)) == len(value):
+        return sorted(value)
+    rule = "must be a whole number >= 1, or a list of different seeds >= 0"
+    raise ValueError(f"{value!r} is not allowed ({rule})")
+
+
+def _grid_values(value: Any) -> list[Any]:
+    """The values of one grid key. YAML reads 1e-4 as text (it wants 1.0e-4); here it is a number."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{value!r} is not allowed (must be a list of values)")
+    return [_number(item) for item in value]
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Part = Annotated[dict[str, Any], BeforeValidator(_part), WithJsonSchema({"type": ["object", "string"]})]
+SEEDS_SCHEMA = {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 0}}
+Seeds = Annotated[list[int], BeforeValidator(_seeds), WithJsonSchema(SEEDS_SCHEMA)]
+GridValues = Annotated[list[Any], BeforeValidator(_grid_values)]
+
+
+class Measure(Settings):
+    """How often something is measured."""
+
+    every: int = Field(1, ge=1, description="measure at every so many tasks, or average over so many")
+
+
+class Data(Settings):
+    """Where downloaded data lie."""
+
+    root: str = Field("", description="folder with data sets; empty: the environment's PERENNIAL_DATA")
+
+
+class ScaleEntry(Settings):
+    """How much of one experiment a scale runs."""
+
+    seeds: Seeds = Field(description="number of seeds (0 ... n-1), or a list of them")
+    tasks: int = Field(ge=1, description="number of tasks of each run")
+    variants: list[str] = Field(["*"], min_length=1, description="names or patterns such as relu_*")
+
+
+class VariantEntry(Settings):
+    """One way of learning, or several with a grid."""
+
+    algorithm: Part = Field(description="name and settings of a file in algorithms/")
+    network: Part = Field({}, description="changes to the experiment's network")
+    procedure: Part = Field({}, description="changes to the experiment's procedure")
+    measures: dict[str, Any] = Field({}, description="changes to the experiment's measures")
+    grid: dict[str, GridValues] = Field(
+        {}, description="dotted key (algorithm.step_size) -> values; makes one variant for each combination"
+    )
+
+
+class ExperimentEntry(Settings):
+    """A problem, what is measured on it, and the variants that are compared."""
+
+    title: str = Field(description="one line for people")
+    description: str = Field("", description="a few sentences for the report")
+    problem: Part = Field(description="name and settings of a file in problems/")
+    network: Part = Field(description="name and settings of a file in networks/")
+    procedure: Part = Field({"name": "task_stream"}, description="name and settings of a file in procedures/")
+    measures: dict[str, Any] = Field(description="name -> {every: tasks}")
+    precision: Precision | None = Field(None, description="another precision for this experiment")
+    figures: list[str] = Field([], description="names of files in figures/")
+    variants: dict[str, Any] = Field(min_length=1, description="name -> variant")
+    all_by_default: bool = Field(True, description="false: not part of a plain run, only of its own target")
+
+
+class File(Settings):
+    """A whole study."""
+
+    scale: str = Field(description="which of the scales to run")
+    results: str = Field("results", min_length=1, description="folder of all results")
+    block_size: int = Field(30, ge=1, description="most seeds of one training job")
+    engine: Engine = Field("auto", description="where it runs, never what it computes")
+    precision: Precision = Field("float32", description="numbers used in training")
+    data: dict[str, Any] = Field({}, description="where downloaded data lie")
+    scales: dict[str, dict[str, Any]] = Field(min_length=1, description="scale -> experiment -> how much")
+    experiments: dict[str, Any] = Field(min_length=1, description="experiment -> its settings and variants")
+
+
+def schema(names: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """The JSON schema of a config file, for editors.
+
+    Args:
+        names: kind -> modules to describe; all that are found when not given.
+    """
+    names = names or {kind: registry.names(kind) for kind in KINDS.values()}
+    experiment, variant = _entry(ExperimentEntry), _entry(VariantEntry)
+    for part, kind in KINDS.items():
+        for entry in (experiment, variant):
+            if part in entry["properties"]:
+                description = entry["properties"][part]["description"]
+                entry["properties"][part] = {"$ref": f"#/$defs/{kind}", "description": description}
+    for entry in (experiment, variant):
+        entry["properties"]["measures"]["additionalProperties"] = _entry(Measure)
+    experiment["properties"]["variants"]["additionalProperties"] = variant
+    whole = _entry(File)
+    whole["properties"]["data"] |= _entry(Data)
+    whole["properties"]["scales"]["additionalProperties"] = {
+        "type": "object",
+        "additionalProperties": _entry(ScaleEntry),
+    }
+    whole["properties"]["experiments"]["additionalProperties"] = experiment
+    defs = {kind: _choice(kind, names[kind]) for kind in sorted(set(KINDS.values()))}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": defs}
+
+
+def _entry(model: type[Settings]) -> dict[str, Any]:
+    """A model's schema without the titles that pydantic makes up."""
+    found = model.model_json_schema()
+    for field in found.get("properties", {}).values():
+        field.pop("title", None)
+    found.pop("title", None)
+    return found
+
+
+def _choice(kind: str, names: list[str]) -> dict[str, Any]:
+    """A part: a bare name, or a mapping with that module's keys. A variant may leave the name out."""
+    parts = [_module_entry(kind, name) for name in names]
+    return {"anyOf": [{"enum": names}, *parts]}
+
+
+def _module_entry(kind: str, name: str) -> dict[str, Any]:
+    entry = _entry(registry.module(kind, name).Settings)
+    entry.pop("required", None)  # grids and merged parts give the rest
+    entry["properties"] = {"name": {"const": name}, **entry.get("properties", {})}
+    return entry

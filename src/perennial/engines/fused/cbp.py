@@ -1,0 +1,276 @@
+"""Continual backpropagation, compiled: running sums of |w| are kept up to date inside the update.
+
+Utilities need the mean |w| of every unit's incoming and outgoing weights at every step. Re-reading all weights
+would cost as much as the update; instead the update, which has both the old and the new weight at hand, moves
+the sums along. Rounding lets them drift, so they are summed anew every REFRESH steps (at fixed steps of a task:
+a resumed run does the same).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from perennial import streams
+from perennial.algorithms.cbp import UNIT_STRIDE, Settings
+from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing
+from perennial.engines.fused.rows import dot
+from perennial.networks.mlp import bounds
+from perennial.streams.compiled import block, fill_uniforms, uniform
+
+REPLACEMENT = streams.REPLACEMENT
+REFRESH = 1000
+UTILITIES = (
+    "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+)  # fmt: skip
+CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, FEATURE_BY_INPUT = range(6)
+UTILITY, MEAN, INCOMING, OUTGOING, SCORE = range(5)  # planes of `units` [plane, hidden layer, unit]
+KIND, MATURITY, BY_WIDTH, BERNOULLI, TRANSFER = range(5)  # places in the array of choices
+FORGOTTEN = 1e-20
+
+
+def unsupported(settings: Settings) -> str | None:
+    """Plain gradient descent only."""
+    if settings.optimiser != "sgd":
+        return "continual backpropagation with Adam has no compiled loop"
+    if settings.weight_decay:
+        return "continual backpropagation with weight decay has no compiled loop"
+    if settings.utility not in UTILITIES:
+        return f"utility '{settings.utility}' has no compiled loop"
+    return None
+
+
+def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
+    """([step size, decay], choices, [rate], powers of the decay, units, ages, saved, chosen units, buffer)."""
+    hidden = layout.layers - 1
+    units = np.zeros((5, hidden, layout.width), layout.dtype)
+    ages, saved = np.zeros((hidden, layout.width), np.int64), np.zeros(hidden)
+    for layer, own in enumerate(state.get("algorithm", {}).values()):
+        n = layout.sizes[layer + 1]
+        units[UTILITY, layer, :n], units[MEAN, layer, :n] = own["utility"][run], own["mean_feature"][run]
+        ages[layer, :n], saved[layer] = own["age"][run], own["saved"][run]
+    choices = np.array([
+        UTILITIES.index(settings.utility), settings.maturity_threshold, settings.count == "layer_width",
+        settings.fraction == "bernoulli", settings.bias_transfer == "on",
+    ])  # fmt: skip
+    chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow
+    buffer = np.zeros(-(-max(layout.sizes) // streams.GROUP) * streams.GROUP, np.float32)
+    rates = np.array([settings.step_size, settings.utility_decay], layout.dtype)
+    powers = _powers(settings.utility_decay, layout.dtype)
+    return rates, choices, np.array([settings.replacement_rate]), powers, units, ages, saved, chosen, buffer
+
+
+def _powers(decay: float, dtype: str) -> np.ndarray:
+    """decay^age for age 0, 1, ... until it no longer matters; the last entry is 0 and stands for all above."""
+    enough = 2 if decay < FORGOTTEN else int(np.log(FORGOTTEN) / np.log(decay)) + 2
+    powers = (np.dtype(dtype).type(decay) ** np.arange(enough).astype(dtype)).astype(dtype)
+    powers[-1] = 0
+    return powers
+
+
+def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
+    """Utilities, mean activations, ages and saved fractions."""
+    units, ages, saved = own[4], own[5], own[6]
+    hidden = {}
+    for layer, n in enumerate(layout.sizes[1:-1]):
+        hidden[f"hidden_{layer}"] = {
+            "utility": units[UTILITY, layer, :n].copy(),
+            "mean_feature": units[MEAN, layer, :n].copy(),
+            "age": ages[layer, :n].copy(),
+            "saved": saved[layer].copy(),
+        }
+    return {"optimiser": {}, "algorithm": hidden}
+
+
+def hooks(layout: Layout) -> Hooks:
+    """The update of backpropagation; then test all hidden layers, then renew units in all of them."""
+    from perennial.engines.fused.backprop import bias
+
+    layers, hidden = range(layout.layers), range(layout.layers - 1)
+    rows, biases = [_row(layout, n) for n in layers], [bias(layout, n) for n in layers]
+    refreshes = _in_turn([_refresh(layout, n) for n in layers])
+    tests = _in_turn([_test(layout, n) for n in hidden])
+    renewals = _in_turn([_renew_layer(layout, n) for n in hidden])
+
+    @njit(**INNER)
+    def end(net, own, work, seed, task, step):
+        if step % REFRESH == 0:
+            refreshes(net, own, work, seed, task, step)
+        tests(net, own, work, seed, task, step)
+        renewals(net, own, work, seed, task, step)
+
+    return Hooks(rows, biases, nothing, end)
+
+
+def _in_turn(functions: list[Callable]) -> Callable:
+    """A compiled `end` hook that calls the given ones in turn."""
+    if len(functions) == 1:
+        return functions[0]
+    first, rest = functions[0], _in_turn(functions[1:])
+
+    @njit(**INNER)
+    def both(net, own, work, seed, task, step):
+        first(net, own, work, seed, task, step)
+        rest(net, own, work, seed, task, step)
+
+    return both
+
+
+def _row(layout: Layout, layer: int) -> Callable:
+    """Row j of layer l holds the outgoing weights of unit j of hidden layer l - 1, and one incoming weight of
+    each unit of hidden layer l; a turned first layer holds the incoming weights of unit j."""
+    row_dot, zero, turned = dot(layout, layer), layout.number(0), layout.turned and layer == 0
+    into, out_of = layer < layout.layers - 1, layer > 0
+
+    @njit(**INNER)
+    def row(net, own, j, a, b):
+        w, c, units = net[0][layer], own[0][0] * a, own[4]
+        s, total = row_dot(w, j, b), zero
+        for i in range(w.shape[1]):
+            t = w[j, i]
+            new = t - c * b[layer, i]
+            w[j, i] = new
+            total += abs(new)
+            if into and not turned:
+                units[INCOMING, layer, i] += abs(new) - abs(t)
+        if turned and into:
+            units[INCOMING, layer, j] = total
+        if out_of:
+            units[OUTGOING, layer - 1, j] = total
+        return s
+
+    return row
+
+
+def _refresh(layout: Layout, layer: int) -> Callable:
+    """Sum |w| of this layer anew."""
+    rows, columns, turned = layout.sizes[layer], layout.sizes[layer + 1], layout.turned and layer == 0
+    into, out_of = layer < layout.layers - 1, layer > 0
+
+    @njit(**INNER)
+    def refresh(net, own, work, seed, task, step):
+        w, units = net[0][layer], own[4]
+        if into:
+            units[INCOMING, layer, :] = 0
+        if out_of:
+            units[OUTGOING, layer - 1, :] = 0
+        for j in range(columns if turned else rows):
+            for i in range(rows if turned else columns):
+                size = abs(w[j, i])
+                if into:
+                    units[INCOMING, layer, j if turned else i] += size
+                if out_of:
+                    units[OUTGOING, layer - 1, j] += size
+
+    return refresh
+
+
+def _test(layout: Layout, layer: int) -> Callable:
+    """Move ages, means and utilities of one hidden layer; list the units to renew, least useful first."""
+    inputs, width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
+    n, one, above = layout.sizes[layer + 1], layout.number(1), layer + 1
+    infinity = layout.number(np.inf)
+
+    @njit(**INNER)
+    def number_due(own, mature, seed, task, step):
+        choices, saved = own[1], own[6]
+        base = n if choices[BY_WIDTH] and mature > 0 else mature
+        due = own[2][0] * base
+        if choices[BERNOULLI]:
+            if due >= 1:
+                return min(int(due), mature)
+            if due <= 0:
+                return 0
+            word = block(REPLACEMENT, seed, task, step, layer, 0)[0]
+            return min(1 if uniform(word) < due else 0, mature)
+        saved[layer] += due
+        count = int(saved[layer])
+        saved[layer] -= count
+        return min(count, mature)
+
+    @njit(**INNER)
+    def test(net, own, work, seed, task, step):
+        h, choices, powers, units, ages, chosen = work[0], own[1], own[3], own[4], own[5], own[7]
+        eta, kind, mature = own[0][1], choices[KIND], 0
+        for i in range(n):
+            ages[layer, i] += 1
+            correction = one - powers[min(ages[layer, i], powers.shape[0] - 1)]
+            units[MEAN, layer, i] = eta * units[MEAN, layer, i] + (one - eta) * h[above, i]
+            deviation = abs(h[above, i] - units[MEAN, layer, i] / correction)
+            incoming, outgoing = units[INCOMING, layer, i] / inputs, units[OUTGOING, layer, i] / outputs
+            if kind == ADAPTABLE:
+                y = outgoing * deviation / incoming
+            elif kind == CONTRIBUTION:
+                y = outgoing * abs(h[above, i])
+            elif kind == ZERO_CONTRIBUTION:
+                y = outgoing * deviation
+            elif kind == ADAPTATION:
+                y = one / incoming
+            elif kind == WEIGHT:
+                y = outgoing
+            else:
+                y = deviation / incoming
+            units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + (one - eta) * y
+            ripe = ages[layer, i] > choices[MATURITY]
+            mature += ripe
+            units[SCORE, layer, i] = units[UTILITY, layer, i] / correction if ripe else infinity
+        count = number_due(own, mature, seed, task, step)
+        chosen[layer, 0] = count
+        for k in range(count):
+            least = 0
+            for i in range(1, n):
+                if units[SCORE, layer, i] < units[SCORE, layer, least]:
+                    least = i
+            units[SCORE, layer, least] = infinity
+            chosen[layer, k + 1] = least
+
+    return test
+
+
+def _renew_layer(layout: Layout, layer: int) -> Callable:
+    """Renew the chosen units of one hidden layer."""
+    inputs, turned, dtype = layout.sizes[layer], layout.turned and layer == 0, np.dtype(layout.dtype).type
+    bound, one, two = layout.number(bounds(layout.activation, layout.sizes)[layer]), *map(layout.number, (1, 2))
+    next_lead, next_hidden = layout.leads[layer + 1], layer + 2 < layout.layers
+
+    @njit(**INNER)
+    def incoming(net, own, unit, seed, task, step):
+        w, units, u = net[0][layer], own[4], own[8]
+        fill_uniforms(u, REPLACEMENT, seed, task, step, layer + UNIT_STRIDE * (unit + 1))
+        total = bound - bound
+        for i in range(inputs):
+            new = (dtype(u[i]) * two - one) * bound
+            old = w[unit, i] if turned else w[i, unit]
+            if turned:
+                w[unit, i] = new
+            else:
+                w[i, unit] = new
+            total += abs(new)
+            if layer > 0:
+                units[OUTGOING, layer - 1, i] += abs(new) - abs(old)
+        units[INCOMING, layer, unit] = total
+
+    @njit(**INNER)
+    def renew(net, own, work, seed, task, step):
+        choices, powers, units, ages, chosen = own[1], own[3], own[4], own[5], own[7]
+        out, next_bias = net[0][layer + 1], net[1][layer + 1]
+        for k in range(chosen[layer, 0]):
+            unit = chosen[layer, k + 1]
+            correction = one - powers[min(ages[layer, unit], powers.shape[0] - 1)]
+            mean = units[MEAN, layer, unit] / correction if choices[TRANSFER] else one - one
+            incoming(net, own, unit, seed, task, step)
+            for o in range(next_lead):
+                next_bias[o] += mean * out[unit, o]
+                if next_hidden:
+                    units[INCOMING, layer + 1, o] -= abs(out[unit, o])
+                out[unit, o] = 0
+            units[OUTGOING, layer, unit] = 0
+            units[UTILITY, layer, unit] = 0
+            units[MEAN, layer, unit] = 0
+            ages[layer, unit] = 0
+            net[1][layer][unit] = 0
+
+    return renew

@@ -1,0 +1,28 @@
+"""What the algorithms' row updates have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from numba import njit
+
+from perennial.engines.fused.layout import INNER, Layout
+
+
+def dot(layout: Layout, layer: int) -> Callable:
+    """dot(w, j, b): the product of row j of w with b[layer, :], before the row is updated.
+
+    A loop of its own, although fusing it with the update would save a pass over the row: so every algorithm
+    adds in the same order, and continual backpropagation at rate 0 is backpropagation to the last bit.
+    """
+    zero, needed = layout.number(0), layer > 0  # below the first layer nothing has a delta
+
+    @njit(**INNER)
+    def row_dot(w, j, b):
+        s = zero
+        if needed:
+            for i in range(w.shape[1]):  # not a constant: short loops of known length are not vectorised
+                s += w[j, i] * b[layer, i]
+        return s
+
+    return row_dot

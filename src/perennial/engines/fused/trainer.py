@@ -1,0 +1,93 @@
+"""The fused engine: moves each run of a group through its tasks with a compiled loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perennial.engines import fused_module, parse
+from perennial.engines.fused.layout import Layout
+from perennial.engines.fused.loop import compile_loop, workspace
+from perennial.problems import Task
+
+_LOOPS: dict[tuple[str, Layout], Any] = {}
+
+
+class FusedTrainer:
+    """A group of runs of one variant; see `perennial.engines.Trainer`.
+
+    Args:
+        settings: canonical settings of the variant.
+        problem: one run's problem (its loss is used).
+        network: shape of the network.
+        seeds: one per run, in the order of axis r.
+    """
+
+    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
+        name = settings["algorithm"]["name"]
+        self.module, self.hyper = fused_module(name), parse("algorithms", settings["algorithm"])
+        self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
+        self.seeds, self.network = seeds, network
+        if (name, self.layout) not in _LOOPS:
+            _LOOPS[name, self.layout] = compile_loop(name, self.layout, self.module.hooks(self.layout))
+        self.loop = _LOOPS[name, self.layout]
+        self.work = workspace(self.layout)
+        self._runs: list[tuple[tuple, tuple]] = []
+        self._table: tuple[np.ndarray, tuple] | None = None
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state; missing optimiser and algorithm branches start fresh."""
+        self._runs = [
+            (self.layout.pack(state["weights"], run), self.module.pack(self.hyper, self.layout, state, run))
+            for run in range(len(self.seeds))
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """The state as numpy arrays (copies)."""
+        runs = [
+            {
+                "buffers": {},
+                "problem": {},
+                "weights": self.layout.unpack(net),
+                **self.module.unpack(self.hyper, self.layout, own),
+            }
+            for net, own in self._runs
+        ]
+        return _stack(runs)
+
+    def train(self, tasks: list[Task], index: int) -> np.ndarray:
+        """Learn one task in every run: performance [r, steps]."""
+        performance = np.empty((len(tasks), len(tasks[0].order)))
+        for r, (task, (net, own)) in enumerate(zip(tasks, self._runs, strict=True)):
+            targets = task.targets.astype(self.layout.dtype) if task.targets.dtype.kind == "f" else task.targets
+            data = (*self._data(task), targets)
+            self.loop(net, own, self.work, *data, self.seeds[r], index, 0, performance[r])
+        return performance
+
+    def _data(self, task: Task) -> tuple:
+        """The task for the loop: table, order, and which input shows which column (or the other way round)."""
+        n, inputs = task.inputs.shape
+        if not self.layout.skips[0]:
+            table = np.zeros((n, self.layout.lengths[0] if self.layout.turned else inputs), self.layout.dtype)
+            table[:, :inputs] = task.rows(np.arange(n))
+            return table, task.order, np.arange(inputs)
+        place = np.arange(inputs)
+        if task.permutation is not None:
+            place[task.permutation] = np.arange(inputs)
+        return self._sparse(task.inputs), task.order, place
+
+    def _sparse(self, inputs: np.ndarray) -> tuple:
+        """Compressed sparse rows of the task's table; kept while the table stays the same."""
+        if self._table is None or self._table[0] is not inputs:
+            rows, columns = np.nonzero(inputs)
+            start = np.searchsorted(rows, np.arange(len(inputs) + 1))
+            self._table = (inputs, (start, columns, inputs[rows, columns].astype(self.layout.dtype)))
+        return self._table[1]
+
+
+def _stack(runs: list[Any]) -> Any:
+    """A list of equal nested dicts to one nested dict with leading axis r."""
+    if isinstance(runs[0], dict):
+        return {key: _stack([run[key] for run in runs]) for key in runs[0]}
+    return np.stack(runs)

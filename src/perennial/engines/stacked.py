@@ -1,0 +1,84 @@
+"""The definition as an engine: PyTorch with autograd, all runs of a block in one stack.
+
+One batch of one example per run and step; no operation mixes two runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perennial import registry
+from perennial.algorithms import Clock
+from perennial.engines import parse
+from perennial.lazy import torch
+from perennial.problems import Task
+
+
+class StackedTrainer:
+    """A stack of runs of one variant.
+
+    Args:
+        settings: canonical settings of the variant.
+        problem: one run's problem (its loss is used).
+        network: shape of the network.
+        seeds: one per run, in the order of axis r.
+    """
+
+    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
+        torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
+        self.algorithm = registry.module("algorithms", settings["algorithm"]["name"])
+        self.hyper = parse("algorithms", settings["algorithm"])
+        self.network, self.seeds, self.loss = network, seeds, problem.loss
+        self._state: dict[str, Any] = {}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state; missing optimiser and algorithm branches start fresh."""
+        self._state = _map(torch.tensor, state)
+        if "algorithm" not in state:
+            fresh = self.algorithm.init(self.hyper, self.network, self._state["weights"])
+            self._state = {"buffers": {}, "problem": {}, **self._state, **fresh}
+
+    def state(self) -> dict[str, Any]:
+        """The state as numpy arrays (copies)."""
+        return _map(lambda tensor: tensor.detach().numpy().copy(), self._state)
+
+    def train(self, tasks: list[Task], index: int) -> np.ndarray:
+        """Learn one task in every run: performance [r, steps]."""
+        steps = len(tasks[0].order)
+        performance = np.empty((len(tasks), steps))
+        dtype = self._state["weights"]["bias_0"].dtype
+        for step in range(steps):
+            x = np.stack([task.rows(task.order[step : step + 1]) for task in tasks])  # [r, 1, i]
+            y = np.stack([task.targets[task.order[step]] for task in tasks])  # [r]
+            clock = Clock(self.seeds, index, step)
+            performance[:, step] = self._step(torch.from_numpy(x).to(dtype), torch.from_numpy(y), clock)
+        return performance
+
+    def _step(self, x: Any, y: Any, clock: Clock) -> np.ndarray:
+        """Forward, backward and the algorithm's update; the performance before it, [r]."""
+        weights = self._state["weights"]
+        leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
+        outputs, features = self.network.forward(leaves, x)
+        loss, performance = self._judge(outputs[:, 0], y)
+        gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+        with torch.no_grad():
+            features = [h.detach() for h in features]
+            self.algorithm.update(self.hyper, self.network, self._state, gradients, features, clock)
+        return performance.detach().numpy()
+
+    def _judge(self, outputs: Any, y: Any) -> tuple[Any, Any]:
+        """Loss summed over the (independent) runs, and the performance of each run; outputs [r, o], y [r]."""
+        if self.loss == "squared_error":
+            error = (outputs[:, 0] - y.to(outputs.dtype)) ** 2
+            return error.sum(), error
+        loss = torch.nn.functional.cross_entropy(outputs, y, reduction="sum")
+        return loss, (outputs.argmax(1) == y).to(outputs.dtype)
+
+
+def _map(function: Any, tree: Any) -> Any:
+    """Apply a function to every leaf of nested dicts."""
+    if isinstance(tree, dict):
+        return {key: _map(function, value) for key, value in tree.items()}
+    return function(tree)

@@ -1,0 +1,42 @@
+"""Figures: one file each, found by its name. They read metrics files only; neither torch nor numba.
+
+A figure module exports `TITLE`, `CAPTION`, `needs(study)` and `draw(metrics)`. `render` draws one and
+writes both pictures. Equal input gives equal bytes, so a rerun leaves no difference behind.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from perennial import registry, store
+
+Pair = tuple[str, str]  #: (experiment, variant)
+PIXELS_PER_INCH = 160
+
+
+def render(name: str, metrics: dict[Pair, Path], svg: Path, png: Path) -> None:
+    """Draw one figure and write it as SVG and PNG, each whole or not at all.
+
+    Args:
+        name: a module of this folder.
+        metrics: (experiment, variant) -> metrics file, for all or some of the figure's `needs`.
+
+    Raises:
+        registry.UnknownName: no such figure.
+        FigureError: a file is bad or lacks what the figure shows (one line, naming file and metric).
+    """
+    module = registry.module("figures", name)
+    import matplotlib as mpl
+
+    from perennial.figures import _style
+
+    with mpl.rc_context(_style.parameters()):
+        mpl.rcParams["svg.hashsalt"] = name  # ids inside the SVG: the same in every run, distinct per figure
+        figure = module.draw({pair: Path(path) for pair, path in metrics.items()})
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once; both pictures share it
+        for path, kind, metadata in ((svg, "svg", {"Date": None, "Title": module.TITLE}), (png, "png", {})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=PIXELS_PER_INCH, metadata=metadata)
+            store.write_bytes(Path(path), buffer.getvalue())

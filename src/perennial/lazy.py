@@ -1,0 +1,23 @@
+"""Import torch at its first use.
+
+Config checks, planning, figures and the report read the settings of every algorithm. They must not pay for
+importing torch, while an algorithm's file should still look like any PyTorch file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class LazyModule:
+    """Stands for a module until an attribute of it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+torch: Any = LazyModule("torch")

@@ -1,0 +1,1 @@
+"""Shapes and initial weights. One file per network, found by its name."""

@@ -1,0 +1,128 @@
+"""Decide which block files each stage needs, from the study and from what is trustworthy on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perennial import blocks, stage_code
+from perennial.blocks import Block
+from perennial.config import Study
+
+
+@dataclass
+class Disk:
+    """What planning may do about finished files. The default trusts them all, as a cluster job does."""
+
+    look: bool = False  #: check finished files
+    rename: bool = False  #: set bad files aside; otherwise they are only reported
+    has_record: Callable[[Path], bool] = lambda path: True  #: whether the workflow remembers making this file
+    make_again: Callable[[Path], object] = lambda path: None  #: have a file made although it exists
+    say: Callable[[str], object] = print  #: takes one line for people
+
+
+@dataclass
+class Planner:
+    """Planned blocks of every variant and every sequence. Each folder is looked at once."""
+
+    study: Study
+    disk: Disk = field(default_factory=Disk)
+    _runs: dict[Path, list[Block]] = field(default_factory=dict)
+    _sequences: dict[Path, list[Block]] = field(default_factory=dict)
+
+    def run_folder(self, experiment: str, variant: str) -> Path:
+        """Where a variant's blocks lie."""
+        return self.study.folder / "runs" / experiment / variant
+
+    def sequence_folder(self, sequence: str) -> Path:
+        """Where the blocks of a sequence lie."""
+        return self.study.folder / "sequences" / sequence
+
+    def runs(self, experiment: str, variant: str) -> list[Block]:
+        """Blocks of runs that cover the seeds of a variant."""
+        folder = self.run_folder(experiment, variant)
+        if folder not in self._runs:
+            found, bad = self._trusted(folder)
+            plan = blocks.plan(found, self.study.seeds(experiment), self.study.block_size)
+            self._replace(folder, bad, found, plan)
+            for block in set(plan) & set(found):
+                self._notice_stale(folder / blocks.file_name(block), experiment, variant)
+            self._runs[folder] = plan
+        return self._runs[folder]
+
+    def sequences(self, sequence: str) -> list[Block]:
+        """Blocks of a sequence that cover all runs that will meet it, or have met it."""
+        folder = self.sequence_folder(sequence)
+        if folder not in self._sequences:
+            readers = {
+                block
+                for experiment in self.users(sequence)
+                for variant in self.study.variants(experiment)
+                for block in self.runs(experiment, variant)
+            }
+            found, bad = self._trusted(folder)
+            self._sequences[folder] = blocks.plan_along(found, readers)
+            self._replace(folder, bad, found, self._sequences[folder])
+        return self._sequences[folder]
+
+    def sequences_of(self, experiment: str, block: Block) -> list[Path]:
+        """Sequence files that a block of runs reads."""
+        sequence = self.study.sequence(experiment)
+        folder = self.sequence_folder(sequence)
+        return [folder / blocks.file_name(b) for b in blocks.overlapping(self.sequences(sequence), block)]
+
+    def users(self, sequence: str) -> list[str]:
+        """Active experiments that meet a sequence."""
+        return [name for name in self.study.experiments() if self.study.sequence(name) == sequence]
+
+    def _trusted(self, folder: Path) -> tuple[list[Block], list[Block]]:
+        """Finished blocks that can be trusted, and those that cannot."""
+        found = blocks.finished(folder)
+        if not self.disk.look:
+            return found, []
+        bad = {path.name for path in blocks.set_aside_bad(folder, not self.disk.rename, self.disk.say)}
+        return (
+            [block for block in found if blocks.file_name(block) not in bad],
+            [block for block in found if blocks.file_name(block) in bad],
+        )
+
+    def _replace(self, folder: Path, bad: list[Block], found: list[Block], plan: list[Block]) -> None:
+        """Have the blocks made that stand in for bad ones, even where all that these went into is there."""
+        for block in sorted(set(plan) - set(found)):
+            if blocks.overlapping(bad, block):
+                self.disk.make_again(folder / blocks.file_name(block))
+
+    def _notice_stale(self, path: Path, experiment: str, variant: str) -> None:
+        """Without a record of how a file was made (a copied folder), ask the file itself."""
+        if not self.disk.look or self.disk.has_record(path):
+            return
+        settings = self.study.settings(experiment, variant)
+        reason = why_stale(path, settings, stage_code.train(settings))
+        if reason:
+            self.disk.say(f"{path}: {reason}; its seeds will be trained again")
+            self.disk.make_again(path)
+
+
+def why_stale(path: Path, settings: dict[str, Any], code: str) -> str | None:
+    """Why a finished block does not belong to these settings and this code, or None when it does."""
+    from perennial import store
+
+    with store.open_checked(path) as file:
+        recorded = json.loads(file.attrs.get("settings", "{}"))
+        recorded_code = str(file.attrs.get("code", ""))
+    different = differences(recorded, settings)
+    if different:
+        return f"was trained with other settings ({'; '.join(different[:3])})"
+    return "was trained by other code" if recorded_code != code else None
+
+
+def differences(recorded: Any, wanted: Any, key: str = "") -> list[str]:
+    """`algorithm.step_size: 0.003 there, 0.01 wanted` for every key that differs."""
+    if isinstance(recorded, dict) and isinstance(wanted, dict):
+        keys = sorted(set(recorded) | set(wanted))
+        pairs = ((recorded.get(k, "nothing"), wanted.get(k, "nothing"), k) for k in keys)
+        return [line for a, b, k in pairs for line in differences(a, b, f"{key}.{k}" if key else k)]
+    return [] if recorded == wanted else [f"{key}: {recorded} there, {wanted} wanted"]

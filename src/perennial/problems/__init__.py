@@ -1,0 +1,59 @@
+"""What is to be learnt. One file per problem, found by its name.
+
+A problem is a stream of tasks. A task is a small table of examples and the order in which they are shown,
+one at a time. A problem's file exports:
+
+    Settings    its settings, with its fidelity switches
+    DATASET     the name of the data set it needs, or None
+    Problem     built from (settings, sequence, dataset); the class below says what it has
+    sequence    what one seed will meet, as named arrays; a pure function of settings, seed and task count
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of one run.
+
+    Example s of the task is row `order[s]` of the table; where there is a permutation, input k of the network
+    is column `permutation[k]` of that row.
+    """
+
+    inputs: np.ndarray  # [n, i] float32; shared between tasks where possible
+    targets: np.ndarray  # [n] float32 for a regression, int64 class labels for a classification
+    order: np.ndarray  # [steps] int64 rows of the table
+    permutation: np.ndarray | None = None  # [i] int64
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """The network's inputs for those rows of the table: [len(rows), i]."""
+        inputs = self.inputs[rows]
+        return inputs if self.permutation is None else inputs[:, self.permutation]
+
+
+class Problem(Protocol):
+    """What the procedures and engines ask of a problem, for one seed."""
+
+    inputs: int
+    outputs: int
+    loss: str  # squared_error | cross_entropy
+    axis: str  # what the results are counted in: example | task
+
+    def task(self, index: int) -> Task:
+        """Task number `index`, counted from 0."""
+        ...
+
+    def probe(self, task: Task) -> np.ndarray:
+        """[n, i] inputs on which internals are measured before the task is learnt."""
+        ...
+
+    def coordinate(self, index: int) -> int:
+        """Where task `index` lies on the axis."""
+        ...

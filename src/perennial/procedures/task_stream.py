@@ -1,0 +1,142 @@
+"""A stream of tasks: before each task the internals are measured, then the task is learnt example by example.
+
+The runs of a group move in step, but nothing passes between them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from perennial import engines, metrics, registry
+from perennial.networks.mlp import Network
+from perennial.problems import Arrays, Problem, Task
+from perennial.procedures import Measurement, Outcome, Progress
+from perennial.settings import Settings as Base
+from perennial.settings import switch
+
+
+class Settings(Base):
+    """Settings of the task stream."""
+
+    reset: Literal["none", "network", "head"] = switch(
+        "none",
+        "what starts afresh before every task: nothing, the whole network, or its last layer",
+        paper="none, but for the baselines that say so",
+        code="none; the last layer in Continual ImageNet",
+    )
+
+
+class TaskStream:
+    """One group of runs on its way through the tasks.
+
+    Args:
+        settings: canonical settings of the variant.
+        seeds: of the runs, in the order of axis r.
+        sequences: what each seed will meet.
+        dataset: arrays of the data set, if the problem has one.
+        engine: "fused" or "stacked".
+    """
+
+    def __init__(
+        self, settings: dict[str, Any], seeds: list[int], sequences: list[Arrays], dataset: Arrays | None, engine: str
+    ) -> None:
+        self.settings, self.seeds = settings, seeds
+        self.dtype, self.measures = settings["precision"], settings["measures"]
+        module = registry.module("problems", settings["problem"]["name"])
+        choices = engines.parse("problems", settings["problem"])
+        self.problems: list[Problem] = [
+            module.Problem(choices, seed, sequence, dataset)
+            for seed, sequence in zip(seeds, sequences, strict=True)
+        ]
+        one = self.problems[0]
+        self.network = Network(engines.parse("networks", settings["network"]), one.inputs, one.outputs)
+        self.reset = engines.parse("procedures", settings["procedure"]).reset
+        self.trainer = engines.trainer(engine, settings, one, self.network, seeds)
+        self.trainer.load({"weights": self._fresh(0)})
+        self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
+        self.steps = 0
+
+    def task(self, index: int) -> None:
+        """Measure, then learn task number `index`."""
+        if index > 0 and self.reset != "none":
+            self._reset(index)
+        tasks = [problem.task(index) for problem in self.problems]
+        self._measure_internals(index, tasks)
+        performance = self.trainer.train(tasks, index)  # [r, steps]
+        self.steps += performance.shape[1]
+        for name in self._due("performance", 0):
+            self.taken[name].append(metrics.module(name).measure(performance))
+
+    def outcome(self) -> Outcome:
+        """Everything measured, and the last state."""
+        found = {name: self._measurement(name) for name in self.measures}
+        return Outcome(found, self.trainer.state(), self.steps)
+
+    def _fresh(self, task: int) -> dict[str, np.ndarray]:
+        """Initial weights of all runs, [r, ...]."""
+        runs = [self.network.init(seed, task, self.dtype) for seed in self.seeds]
+        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+    def _reset(self, index: int) -> None:
+        """Start the network, or its head, afresh. A reset head starts from zero, as Continual ImageNet's does."""
+        if self.reset == "network":
+            self.trainer.load({"weights": self._fresh(index)})
+            return
+        state = self.trainer.state()
+        for kind in ("weight", "bias"):
+            state["weights"][f"{kind}_{self.network.layers - 1}"][:] = 0
+        self.trainer.load(state)
+
+    def _due(self, kind: str, index: int) -> list[str]:
+        """Measures of a kind that are taken now."""
+        return [
+            name
+            for name, choice in self.measures.items()
+            if metrics.module(name).KIND == kind and (kind == "performance" or index % choice["every"] == 0)
+        ]
+
+    def _measure_internals(self, index: int, tasks: list[Task]) -> None:
+        due = self._due("internals", index)
+        if not due:
+            return
+        weights = self.trainer.state()["weights"]
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in due}
+        for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
+            own = {name: np.ascontiguousarray(w[r]) for name, w in weights.items()}  # run by run: never mixed
+            features = self.network.features(own, problem.probe(task).astype(self.dtype))
+            for name in due:
+                rows[name].append(metrics.module(name).measure(own, features))
+        for name in due:
+            self.taken[name].append(np.stack(rows[name]))
+
+    def _measurement(self, name: str) -> Measurement:
+        module, every = metrics.module(name), self.measures[name]["every"]
+        values = np.stack(self.taken[name], axis=1)  # [r, task, *axes]
+        if module.KIND == "performance":  # bins of `every` tasks; an unfinished last bin is dropped
+            bins = values.shape[1] // every
+            values = values[:, : bins * every].reshape(len(values), bins, every).mean(axis=2)
+        one = self.problems[0]
+        first = [one.coordinate(k * every) for k in range(values.shape[1])]
+        coordinates = {one.axis: np.array(first)}
+        coordinates |= {axis: np.arange(1, values.shape[2] + 1) for axis in module.AXES}
+        about = (module.UNITS, module.DESCRIPTION, module.SOURCE)
+        return Measurement(values, (one.axis, *module.AXES), coordinates, *about)
+
+
+def run(
+    settings: dict[str, Any],
+    seeds: list[int],
+    sequences: list[Arrays],
+    dataset: Arrays | None,
+    engine: str,
+    progress: Progress,
+) -> Outcome:
+    """Train the runs of `seeds` together, from the first task to the last."""
+    stream = TaskStream(settings, seeds, sequences, dataset, engine)
+    for index in range(settings["tasks"]):
+        before = stream.steps
+        stream.task(index)
+        progress((stream.steps - before) * len(seeds))
+    return stream.outcome()

@@ -1,0 +1,21 @@
+"""The report: one HTML file that gathers what is finished. It never causes anything to be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def build(study: Any, output_html: Path, ledger_csv: Path) -> None:
+    """Gather what is finished under `study.folder` and write both files, each whole or not at all.
+
+    Args:
+        study: as `perennial.config.load` gives it.
+        output_html: the report; it needs no network and no other file.
+        ledger_csv: every claim on one line: id, experiment, n, estimate, low, high, published, verdict.
+    """
+    from perennial import claims, store
+    from perennial.report import gather, page
+
+    claims.write_ledger(Path(study.folder) / "claims", Path(ledger_csv))
+    store.write_bytes(Path(output_html), page.html(gather.gather(study)).encode())

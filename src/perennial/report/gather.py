@@ -1,0 +1,211 @@
+"""Collect what is finished under a study's folder. Reads only; a missing or bad file becomes a remark."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from perennial import claims, registry, store
+from perennial.report import pictures, series, switches
+
+VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")
+
+
+@dataclass
+class Variant:
+    """What is known about one variant: finished seeds, settings, cost, where it ran."""
+
+    experiment: str
+    name: str
+    planned: int
+    seeds: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
+    engines: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    cost: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    git: str = ""
+
+    @property
+    def mixed(self) -> bool:
+        """Its blocks ran on more than one engine or device, so its seeds need not agree bit for bit."""
+        return len(self.engines) > 1 or len(self.devices) > 1
+
+    @property
+    def settings_text(self) -> str:
+        """Settings as JSON for people: lists of numbers stay on one line."""
+        text = json.dumps(self.settings, indent=2, sort_keys=True)
+        return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
+
+
+def gather(study: Any) -> dict[str, Any]:
+    """Everything the template shows.
+
+    Args:
+        study: as `perennial.config.load` gives it.
+    """
+    folder = Path(study.folder)
+    variants, curves = _results(study, folder)
+    names = _experiments(study, folder)
+    by_experiment = {name: [v for v in variants if v.experiment == name] for name in names}
+    about = {name: _about(study, name) for name in by_experiment}
+    judged = claims.read(folder / "claims")
+    return {
+        "scale": study.scale,
+        "claims": _grouped(judged, about),
+        "tally": _tally(judged),
+        "comparisons": claims.read_comparisons(folder / "claims"),
+        "figures": _figures(study, folder),
+        "curves": curves,
+        "experiments": by_experiment,
+        "about": about,
+        "switches": _switches(variants),
+        "costs": {name: _cost(found) for name, found in by_experiment.items() if any(v.seeds for v in found)},
+        "provenance": _provenance(variants),
+        "remarks": [f"{v.experiment}/{v.name}: {v.remark}" for v in variants if v.remark],
+        "mixed": [v for v in variants if v.mixed],
+    }
+
+
+def _experiments(study: Any, folder: Path) -> list[str]:
+    """Those of the study, then those that only the disk knows."""
+    active = list(study.experiments())
+    return active + sorted({p.parent.name for p in folder.glob("metrics/*/*.h5")} - set(active))
+
+
+def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
+    """Status of every variant, and the per-seed curves of those with a good metrics file."""
+    variants, files = [], {}
+    with ExitStack() as stack:
+        for experiment in _experiments(study, folder):
+            for variant in _listed(study, folder, experiment):
+                path = folder / "metrics" / experiment / f"{variant.name}.h5"
+                variants.append(variant)
+                if not path.exists():
+                    continue
+                try:
+                    file = stack.enter_context(store.open_checked(path))
+                except store.BadFile as error:
+                    variant.remark = f"metrics file set aside here: {str(error).removeprefix(f'{path}: ')}"
+                    continue
+                _read(variant, file)
+                files[experiment, variant.name] = file
+        curves = series.curves(files)
+    for name, entry in curves["experiments"].items():
+        entry["title"] = _about(study, name)["title"]
+        entry["printed"] = {k: v for k, v in series.printed(name).items() if k in entry["variants"]}
+    return variants, curves
+
+
+def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:
+    """Active variants in the order of the config, then finished ones that are no longer asked for."""
+    active = list(study.variants(experiment)) if experiment in study.experiments() else []
+    planned = len(study.seeds(experiment)) if active else 0
+    found = [Variant(experiment, v, planned, settings=study.settings(experiment, v)) for v in active]
+    on_disk = sorted(p.stem for p in (folder / "metrics" / experiment).glob("*.h5"))
+    extra = [v for v in on_disk if v not in active]
+    stray = "finished, but not part of this scale now"
+    return found + [Variant(experiment, v, 0, remark=stray) for v in extra]
+
+
+def _read(variant: Variant, file: Any) -> None:
+    """Fill in what the root attributes of a metrics file tell."""
+    attributes = file.attrs
+    variant.seeds = len(attributes["seeds"])
+    variant.planned = variant.planned or variant.seeds
+    variant.settings = variant.settings or json.loads(attributes["settings"])
+    variant.engines = json.loads(attributes["engines"])
+    variant.devices = json.loads(attributes["devices"])
+    variant.versions = json.loads(attributes["versions"])
+    variant.git = str(attributes["git"])
+    keys = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "run_steps")
+    variant.cost = {key: float(attributes[key]) for key in keys}
+
+
+def _about(study: Any, experiment: str) -> dict[str, str]:
+    if experiment not in study.experiments():
+        return {"title": experiment.replace("_", " "), "description": "Not part of this scale now."}
+    entry = study.experiment(experiment)
+    return {"title": entry.title, "description": entry.description}
+
+
+def _grouped(judged: list[dict], about: dict[str, dict]) -> list[dict[str, Any]]:
+    """Claims by experiment: those of the study in its order, then the others."""
+    order = {name: place for place, name in enumerate(about)}
+    groups: dict[str, dict[str, Any]] = {}
+    for claim in sorted(judged, key=lambda c: order.get(c["experiment"], len(order))):
+        name = claim["experiment"]
+        title = about.get(name, {}).get("title", name.replace("_", " "))
+        group = groups.setdefault(name, {"name": name, "title": title, "ours": True, "claims": []})
+        group["claims"].append(claim)
+        group["ours"] = group["ours"] and claim["ours"]
+    return list(groups.values())
+
+
+def _tally(judged: list[dict]) -> dict[str, Any]:
+    """How many published claims, and how many of ours, got each verdict."""
+    count = Counter((bool(c["ours"]), c["verdict"]) for c in judged)
+    rows = {v: {"published": count[False, v], "ours": count[True, v]} for v in VERDICTS}
+    return {"rows": rows, "published": sum(r["published"] for r in rows.values()),
+            "ours": sum(r["ours"] for r in rows.values()), "all": len(judged)}  # fmt: skip
+
+
+def _figures(study: Any, folder: Path) -> list[dict[str, Any]]:
+    """Figures of the study, then others on disk; those not drawn yet are named."""
+    names = list(study.figures())
+    names += sorted(p.stem for p in folder.glob("figures/*.svg") if p.stem not in names)
+    return [_figure(name, folder / "figures" / f"{name}.svg") for name in names]
+
+
+def _figure(name: str, path: Path) -> dict[str, Any]:
+    try:
+        module = registry.module("figures", name)
+        title, caption = module.TITLE, module.CAPTION
+    except registry.UnknownName:  # its file was removed since it was drawn
+        title, caption = name.replace("_", " "), ""
+    drawn = path.exists()
+    picture = pictures.inline(path, name, title, caption) if drawn else Markup("")
+    return {"name": name, "title": title, "caption": caption, "drawn": drawn, "picture": picture}
+
+
+def _switches(variants: list[Variant]) -> list[dict[str, Any]]:
+    """Every switch with the values that this study uses."""
+    settings = {f"{v.experiment}/{v.name}": v.settings for v in variants}
+    rows = []
+    for switch in switches.table():
+        used = switches.used(switch, settings)
+        rows.append({"switch": switch, "default": switches.shown(switch.default), "used": used})
+    return rows
+
+
+def _cost(found: list[Variant]) -> dict[str, float]:
+    """Sums over variants (peak memory: the largest)."""
+    done = [v.cost for v in found if v.cost]
+    total = {k: sum(c[k] for c in done) for k in ("wall_seconds", "cpu_seconds", "run_steps")}
+    total["peak_memory_bytes"] = max(c["peak_memory_bytes"] for c in done)
+    total["variants"] = len(done)
+    total["runs"] = sum(v.seeds for v in found)
+    return total
+
+
+def _provenance(variants: list[Variant]) -> dict[str, list]:
+    """Distinct versions, git states, engines and devices over all finished variants."""
+    done = [v for v in variants if v.seeds]
+    versions: dict[str, set[str]] = {}
+    for variant in done:
+        for package, version in variant.versions.items():
+            versions.setdefault(package, set()).add(version)
+    return {
+        "versions": sorted((package, ", ".join(sorted(found))) for package, found in versions.items()),
+        "git": sorted({v.git for v in done}),
+        "engines": sorted({e for v in done for e in v.engines}),
+        "devices": sorted({d for v in done for d in v.devices}),
+    }

@@ -1,0 +1,56 @@
+"""Which code makes which stage: the hash that enters a job's params instead of its script's date.
+
+Modules that are looked up by name at run time are named here, from the variant's own settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from perennial import code_hash, registry
+
+PUBLISHED = Path(__file__).parent / "published"
+REPORT = Path(__file__).parent / "report"
+PARTS = {"procedure": "procedures", "problem": "problems", "network": "networks", "algorithm": "algorithms"}
+
+
+def train(settings: dict[str, Any]) -> str:
+    """Code of a run."""
+    return code_hash.digest(train_modules(settings))
+
+
+def train_modules(settings: dict[str, Any]) -> list[str]:
+    """Where a run's code begins: its own procedure, problem, network, algorithm, fast path and measures."""
+    modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
+    modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
+    fused = f"perennial.engines.fused.{settings['algorithm']['name']}"
+    return [*modules, *([fused] if code_hash.exists(fused) else [])]
+
+
+def dataset() -> str:
+    """Code of the data sets."""
+    return code_hash.digest(["perennial.datasets"])
+
+
+def metrics() -> str:
+    """Code of the statistics over seeds."""
+    return code_hash.digest(["perennial.summary"])
+
+
+def figure(name: str) -> str:
+    """Code of one figure, with the published curves."""
+    return code_hash.digest(["perennial.figures", f"perennial.figures.{name}"], PUBLISHED.glob("*.json"))
+
+
+def claim(experiment: str) -> str:
+    """Code of the verdicts, with the experiment's published claims and the published curves."""
+    published = [*PUBLISHED.glob("*.json"), *PUBLISHED.glob(f"claims_{experiment}.yaml")]
+    return code_hash.digest(["perennial.claims"], published)
+
+
+def report() -> str:
+    """Code of the page, with its templates and with the modules whose switches it lists."""
+    modules = [f"perennial.{kind}.{name}" for kind in PARTS.values() for name in registry.names(kind)]
+    templates = (path for path in REPORT.rglob("*") if path.suffix in {".html", ".css", ".js", ".svg"})
+    return code_hash.digest(["perennial.report", *modules], templates)

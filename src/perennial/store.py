@@ -1,0 +1,121 @@
+"""Result files that survive: written whole, sealed, and never half read.
+
+A file is HDF5 with a 512-byte user block in front (part of the HDF5 format, ignored by every reader).
+The user block holds the length and SHA-256 of all that follows. It is the end mark: a file without it,
+or whose bytes disagree with it, is bad.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import h5py
+
+FORMAT = 1
+USER_BLOCK = 512  # the smallest that HDF5 allows
+MAGIC = b"perennial sealed HDF5\n"
+
+
+class BadFile(OSError):
+    """A result file that cannot be trusted. The message names the file and the reason."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` so that a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        _move(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, fill: Callable[[h5py.File], None]) -> None:
+    """Write a sealed HDF5 file: temporary file, seal, flush, fsync, rename, fsync of the folder.
+
+    Args:
+        path: the file to make or replace; its folder is made when missing.
+        fill: writes groups, arrays and attributes into the open file.
+    """
+    import h5py
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w", userblock_size=USER_BLOCK, libver="latest") as file:
+            file.attrs["format"] = FORMAT
+            fill(file)
+        _seal(temporary)
+        _move(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _seal(path: Path) -> None:
+    length, digest = _digest(path)
+    mark = MAGIC + f"{length}\n{digest}\n".encode()
+    with open(path, "r+b") as handle:
+        handle.write(mark.ljust(USER_BLOCK, b"\0"))
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    digest, length = hashlib.sha256(), 0
+    with open(path, "rb") as handle:
+        handle.seek(USER_BLOCK)
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+            length += len(chunk)
+    return length, digest.hexdigest()
+
+
+def _move(temporary: Path, path: Path) -> None:
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # without it a power cut may undo the rename
+    finally:
+        os.close(folder)
+
+
+def check(path: Path) -> str | None:
+    """Why a sealed file is bad, or None when it is good. Needs no HDF5 library."""
+    try:
+        with open(path, "rb") as handle:
+            mark = handle.read(USER_BLOCK)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if len(mark) < USER_BLOCK or not mark.startswith(MAGIC):
+        return "has no end mark (a writer was stopped, or it is not one of ours)"
+    length_text, expected = mark[len(MAGIC) :].rstrip(b"\0").decode("ascii", "replace").split("\n")[:2]
+    length, found = _digest(path)
+    if str(length) != length_text:
+        return f"is truncated ({length} of {length_text} bytes)"
+    if found != expected:
+        return "fails its checksum"
+    return None
+
+
+def open_checked(path: Path) -> h5py.File:
+    """Open a sealed file for reading.
+
+    Raises:
+        BadFile: when the seal is missing or broken.
+    """
+    import h5py
+
+    reason = check(Path(path))
+    if reason:
+        raise BadFile(f"{path}: {reason}")
+    return h5py.File(path, "r")

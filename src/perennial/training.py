@@ -1,0 +1,149 @@
+"""Train one block of seeds of one variant and write its run file.
+
+Parallelism is over runs: the fused engine trains each run by itself on a thread, the stacked one trains all
+runs of the block as one stack. A run's numbers are the same either way, whatever the block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perennial import datasets, engines, provenance, registry, sequences, store
+from perennial.procedures import Measurement, Outcome
+from perennial.progress import Progress
+
+
+def train_block(
+    settings: dict[str, Any],
+    seeds: list[int],
+    output: Path,
+    *,
+    sequences: list[Path],
+    dataset: Path | None = None,
+    engine: str = "auto",
+    threads: int = 1,
+    code: str = "",
+    label: str = "training",
+) -> None:
+    """Train the runs of `seeds` and write them to `output`.
+
+    Args:
+        settings: canonical settings of the variant.
+        seeds: the block.
+        output: the run file to write; see results/README.md for its schema.
+        sequences: files that hold the sequences of these seeds.
+        dataset: file of the problem's data set, if it has one.
+        engine: auto, fused or stacked.
+        threads: runs trained at the same time (fused engine).
+        code: hash of the code that determines the runs.
+        label: name for progress lines.
+
+    Raises:
+        engines.Unsupported: the engine cannot train the variant.
+        store.BadFile: a sequence or data file is damaged.
+    """
+    start, start_cpu = time.monotonic(), time.process_time()
+    chosen = engines.choose(settings, engine)
+    outcome = train(settings, seeds, sequences, dataset, chosen, threads, label)
+    attributes = {
+        "kind": "run",
+        "settings": json.dumps(settings, sort_keys=True),
+        "seeds": np.array(seeds),
+        "engine": chosen,
+        "device": provenance.device(),
+        "versions": json.dumps(provenance.versions(), sort_keys=True),
+        "code": code,
+        "git": provenance.git_state(),
+        "threads": threads,
+        "run_steps": outcome.steps * len(seeds),
+        "wall_seconds": time.monotonic() - start,
+        "cpu_seconds": time.process_time() - start_cpu,
+        "peak_memory_bytes": provenance.peak_memory_bytes(),
+    }
+    store.write(Path(output), lambda file: _fill(file, outcome, seeds, attributes))
+
+
+def train(
+    settings: dict[str, Any],
+    seeds: list[int],
+    sequence_files: list[Path],
+    dataset: Path | None,
+    engine: str,
+    threads: int = 1,
+    label: str = "training",
+) -> Outcome:
+    """Train and return what was measured and the last state, runs in the order of `seeds`."""
+    procedure = registry.module("procedures", settings["procedure"]["name"])
+    met = sequences.read([Path(path) for path in sequence_files], seeds)
+    data = datasets.read(Path(dataset)) if dataset else None
+    progress = Progress(label, _total_steps(settings, seeds, met, data))
+    groups = [[k] for k in range(len(seeds))] if engine == "fused" else [list(range(len(seeds)))]
+
+    def go(group: list[int]) -> Outcome:
+        own = [seeds[k] for k in group]
+        return procedure.run(settings, own, [met[k] for k in group], data, engine, progress.add)
+
+    first = go(groups[0])  # alone: it compiles what the others share
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        return _join([first, *pool.map(go, groups[1:])])
+
+
+def _total_steps(settings: dict[str, Any], seeds: list[int], met: list[Any], data: Any) -> int:
+    """Run-steps of the block, from the first task of the first run."""
+    module = registry.module("problems", settings["problem"]["name"])
+    problem = module.Problem(engines.parse("problems", settings["problem"]), seeds[0], met[0], data)
+    return len(problem.task(0).order) * settings["tasks"] * len(seeds)
+
+
+def _join(outcomes: list[Outcome]) -> Outcome:
+    """The outcomes of several groups as one, along axis r."""
+    one = outcomes[0]
+    found: dict[str, Measurement] = {}
+    for name, measurement in one.measurements.items():
+        values = np.concatenate([outcome.measurements[name].values for outcome in outcomes])
+        found[name] = replace(measurement, values=values)
+    return Outcome(found, _concatenate([outcome.state for outcome in outcomes]), one.steps)
+
+
+def _concatenate(trees: list[Any]) -> Any:
+    if isinstance(trees[0], dict):
+        return {key: _concatenate([tree[key] for tree in trees]) for key in trees[0]}
+    return np.concatenate(trees)
+
+
+def state_digest(state: dict[str, Any], run: int) -> str:
+    """SHA-256 over every array of one run's state, in the order of their names."""
+    digest = hashlib.sha256()
+
+    def visit(tree: Any, path: str) -> None:
+        if isinstance(tree, dict):
+            for key in sorted(tree):
+                visit(tree[key], f"{path}/{key}")
+            return
+        digest.update(path.encode() + str(tree.dtype).encode() + np.ascontiguousarray(tree[run]).tobytes())
+
+    visit(state, "")
+    return digest.hexdigest()
+
+
+def _fill(file: Any, outcome: Outcome, seeds: list[int], attributes: dict[str, Any]) -> None:
+    file.attrs.update(attributes)
+    for name, measurement in outcome.measurements.items():
+        for axis, values in measurement.coordinates.items():
+            file.create_dataset(f"coordinates/{name}/{axis}", data=values)
+    for r, seed in enumerate(seeds):
+        group = file.create_group(f"seed_{seed:04d}")
+        group.attrs["state_sha256"] = state_digest(outcome.state, r)
+        for name, measurement in outcome.measurements.items():
+            data = group.create_dataset(name, data=measurement.values[r], chunks=True)
+            data.attrs["axes"] = json.dumps(measurement.axes)
+            for key in ("units", "description", "source"):
+                data.attrs[key] = getattr(measurement, key)

@@ -1,0 +1,15 @@
+"""Draw what a block of seeds will meet (rule sequences)."""
+
+import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
+
+import json
+from pathlib import Path
+
+from perennial import blocks, sequences
+from perennial.job import logged
+
+job = snakemake  # noqa: F821  given by Snakemake
+
+with logged(job.log[0]):
+    seeds = list(blocks.seeds_of(blocks.parse(job.wildcards.block)))
+    sequences.make_block(json.loads(job.params.settings), seeds, Path(job.output[0]))

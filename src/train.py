@@ -1,0 +1,24 @@
+"""Train one block of seeds of one variant (rule train)."""
+
+import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
+
+import json
+from pathlib import Path
+
+from perennial import blocks, config, training
+from perennial.job import logged
+
+job = snakemake  # noqa: F821  given by Snakemake
+
+with logged(job.log[0]):
+    training.train_block(
+        json.loads(job.params.settings),
+        list(blocks.seeds_of(blocks.parse(job.wildcards.block))),
+        Path(job.output[0]),
+        sequences=[Path(path) for path in job.input.sequences],
+        dataset=Path(str(job.input.dataset)) if job.input.dataset else None,
+        engine=config.load(job.config).engine,
+        threads=job.threads,
+        code=job.params.code,
+        label=f"{job.wildcards.experiment}/{job.wildcards.variant}",
+    )

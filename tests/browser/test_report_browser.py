@@ -1,0 +1,214 @@
+"""The report in a real browser: it draws, reacts, fits a phone, and asks the network for nothing."""
+
+from __future__ import annotations
+
+import io
+
+import chromium
+import numpy as np
+import pytest
+import synthetic_results as made
+from PIL import Image
+from requirements import require_or_skip
+
+from perennial import claims, figures, registry, report, store
+
+SEEDS, TASKS = 4, 60
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small finished study with figures, claims and report."""
+    found = made.make(tmp_path_factory.mktemp("browser") / "results", full=False, seeds=SEEDS, tasks=TASKS)
+    name = "slowly_changing_regression_methods"
+    pairs = registry.module("figures", name).needs(found)
+    target = found.folder / "figures" / f"{name}.svg"
+    figures.render(name, made.figure_metrics(found, pairs), target, target.with_suffix(".png"))
+    for experiment in found.experiments():
+        files = {v: found.folder / "metrics" / experiment / f"{v}.h5" for v in found.variants(experiment)}
+        stem = found.folder / "claims" / experiment
+        claims.judge(experiment, files, stem.with_suffix(".csv"), stem.with_suffix(".json"))
+    report.build(found, found.folder / "report.html", found.folder / "claims.csv")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = chromium.find()
+    require_or_skip("browser", executable, "no chromium is installed (Debian: apt-get install chromium)")
+    with chromium.Browser(executable) as found:
+        yield found
+
+
+@pytest.fixture
+def page(study, browser):
+    browser.open(study.folder / "report.html")
+    yield browser
+    assert browser.complaints() == []
+    assert browser.requests() == []
+
+
+def middle(browser, selector: str) -> tuple[float, float]:
+    """Scroll an element into view; its middle, in window coordinates."""
+    x, y = browser.run(
+        f"(async () => {{ const e = document.querySelector({selector!r});"
+        "e.scrollIntoView({behavior: 'instant', block: 'center'});"
+        # Two frames: the scrolled page must be on the screen before a real mouse event is aimed at it.
+        "for (const _ of [1, 2]) await new Promise(requestAnimationFrame);"
+        "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+    )
+    return x, y
+
+
+def visible(browser, selector: str) -> bool:
+    return browser.run(f"document.querySelector({selector!r}).getClientRects().length > 0")
+
+
+def text(browser, selector: str) -> str:
+    return browser.run(f"document.querySelector({selector!r}).innerText")
+
+
+def brightness(png: bytes) -> float:
+    return float(np.asarray(Image.open(io.BytesIO(png)).convert("L")).mean())
+
+
+def test_every_claim_has_a_row_with_its_verdict(page, study):
+    for claim in claims.read(study.folder / "claims"):
+        assert text(page, f"#claim-{claim['id']} .verdict").strip() == claim["verdict"]
+    assert page.run("document.title").startswith("Perennial")
+
+
+def test_a_claim_opens_by_mouse_and_by_keyboard(page):
+    assert not visible(page, "#detail-S1")
+    page.click(*middle(page, "#claim-S1 .statement"))
+    assert visible(page, "#detail-S1") and "Why" in text(page, "#detail-S1")
+    page.run("document.querySelector('#claim-S3 .opener').focus()")
+    page.key("Enter")
+    assert visible(page, "#detail-S3")
+    assert page.run("document.querySelector('#claim-S3 .opener').getAttribute('aria-expanded')") == "true"
+    page.key("Enter")
+    assert not visible(page, "#detail-S3")
+    page.click(*middle(page, "#open-all"))
+    assert page.run("[...document.querySelectorAll('.detail')].every((d) => d.getClientRects().length)")
+
+
+def test_a_verdict_can_be_hidden(page):
+    kind = page.run("document.querySelector('.chip').dataset.verdict")
+    page.click(*middle(page, f".chip[data-verdict='{kind}']"))
+    shown = (
+        "[...document.querySelectorAll('tr.claim')].filter((r) => !r.hidden).map((r) => r.dataset.verdict)"
+    )
+    assert kind not in page.run(shown)
+    page.click(*middle(page, f".chip[data-verdict='{kind}']"))
+    assert kind in page.run(shown)
+
+
+def test_settings_and_switches_unfold(page):
+    for selector in (".variants details", "details.switch"):
+        assert not page.run(f"document.querySelector('{selector}').open")
+        page.click(*middle(page, f"{selector} summary"))
+        assert page.run(f"document.querySelector('{selector}').open")
+    assert '"algorithm"' in text(page, ".variants pre")
+
+
+def test_every_seed_is_drawn_and_can_be_read_off(page, study):
+    assert page.run("document.querySelectorAll('#plot .one.a').length") == SEEDS
+    assert (
+        page.run("document.querySelectorAll('#plot .printed').length") > 30
+    )  # the published curve lies over it
+    x, y = middle(page, "#plot")
+    page.mouse("mouseMoved", x, y)
+    words = text(page, "#readout")
+    seed = int(words.split("seed ")[1].split()[0])
+    example = int(words.split(":")[0].removeprefix("example ").replace(",", ""))
+    with store.open_checked(study.folder / "metrics" / made.REGRESSION / "relu_0.01.h5") as file:
+        value = file["squared_error/values"][seed, example // 40_000]
+    assert float(words.split("relu_0.01 ")[1].split()[0]) == pytest.approx(value, abs=1e-3)
+    page.click(x, y)
+    assert page.run("document.querySelector('#pick-seed').value") == str(seed)
+    assert page.run("document.querySelectorAll('#plot .held').length") == 1
+
+
+def test_the_plot_works_from_the_keyboard(page):
+    page.run("document.querySelector('#plot').focus()")
+    page.key("ArrowRight")
+    page.key("ArrowUp")
+    assert text(page, "#readout").startswith("example 40,000: seed 0 of relu_0.01")
+    page.key("ArrowUp")
+    assert "seed 1 of" in text(page, "#readout")
+
+
+def choose(browser, name: str, value: str) -> None:
+    browser.run(
+        f"(() => {{ const s = document.querySelector('#pick-{name}'); s.value = {value!r};"
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+
+
+def test_experiment_measure_and_variant_can_be_chosen(page):
+    choose(page, "experiment", made.DIGITS)
+    choose(page, "variant", "l2")
+    choose(page, "other", "")
+    choose(page, "measure", "dead_units/1")
+    choose(page, "seed", "2")
+    assert page.run("document.querySelectorAll('#plot .one').length") == SEEDS
+    assert page.run("document.querySelectorAll('#plot .held').length") == 1
+    label = page.run("document.querySelector('#plot').getAttribute('aria-label')")
+    assert label.startswith("Dead units, layer 1 of l2")
+    drawn = page.run("document.querySelector('#plot .one').getAttribute('d').split('L').length")
+    assert drawn == TASKS
+
+
+def test_light_and_dark_differ_and_the_button_chooses(study, browser):
+    bright = {}
+    for scheme in ("light", "dark"):
+        browser.open(study.folder / "report.html", scheme=scheme)
+        bright[scheme] = brightness(browser.picture())
+    assert bright["light"] > 200 and bright["dark"] < 70
+    browser.click(*middle(browser, "#theme"))  # auto -> light, on a machine that asks for dark
+    assert text(browser, "#theme") == "Theme: light"
+    assert brightness(browser.picture()) > 200
+    browser.run("localStorage.clear()")
+    assert browser.complaints() == [] and browser.requests() == []
+
+
+def test_figures_take_the_colours_of_the_page(study, browser):
+    ink = "document.querySelector('.picture [style*=\"fill: var(--figure-ink\"]')"
+    found = set()
+    for scheme in ("light", "dark"):
+        browser.open(study.folder / "report.html", scheme=scheme)
+        found.add(browser.run(f"getComputedStyle({ink}).fill"))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_the_page_never_scrolls_sideways(study, browser, width):
+    browser.open(study.folder / "report.html", width=width, height=740)
+    browser.click(*middle(browser, "#open-all"))
+    browser.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    outside = browser.run(
+        "[...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll, pre, svg, thead') &&"
+        f"e.getClientRects().length && e.getBoundingClientRect().right > {width} + 1)"
+        ".map((e) => e.outerHTML.slice(0, 80))"
+    )
+    assert outside == []
+
+
+def test_without_scripts_all_details_are_there(study, browser):
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(study.folder / "report.html")
+        assert visible(browser, "#detail-S1")
+        assert not visible(browser, "#explorer")
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_a_required_browser_is_not_skipped(monkeypatch):
+    monkeypatch.setenv("PERENNIAL_REQUIRE", "slurm, browser")
+    with pytest.raises(pytest.fail.Exception, match="asks for browser, but none here"):
+        require_or_skip("browser", None, "none here")
+    monkeypatch.setenv("PERENNIAL_REQUIRE", "slurm")
+    with pytest.raises(pytest.skip.Exception, match="none here"):
+        require_or_skip("browser", None, "none here")

@@ -1,0 +1,228 @@
+"""What a change plans: exactly its own jobs and what is downstream (the rerun table of the house plan)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import scenarios
+from workflow_copy import ROOT
+
+from perennial import config, registry, store
+from perennial.config import files
+
+CONFIG = files.read_yaml(ROOT / "config.yaml")
+STUDY = config.load(CONFIG, scale="smoke")
+REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
+NOTHING = "Nothing to be done"
+
+
+def of(stage, experiment, variants=None, seeds=""):
+    """`train permuted_digits/cbp, seeds 0-1` for each variant."""
+    names = STUDY.variants(experiment) if variants is None else variants
+    return {f"{stage} {experiment}/{name}{seeds}" for name in names}
+
+
+def figures(*experiments):
+    return {f"figure {name}" for name, owner in STUDY.figures().items() if owner in experiments}
+
+
+def downstream(experiment, variants):
+    """Metrics of the variants, and all that reads them, up to the report."""
+    needed = {"claims " + experiment, "report", "all"} | of("metrics", experiment, variants)
+    for figure in STUDY.figures():
+        shown = registry.module("figures", figure).needs(STUDY)
+        if {(experiment, variant) for variant in variants} & set(shown):
+            needed.add(f"figure {figure}")
+    return needed
+
+
+def test_the_smoke_study_runs_to_its_end(finished):
+    folder = finished.folder / "results" / "smoke"
+    assert (folder / "report.html").stat().st_size > 10_000
+    lines = (folder / "claims.csv").read_text().splitlines()
+    assert lines[0] == "id,experiment,n,estimate,low,high,published,verdict" and len(lines) > 10
+    for experiment in STUDY.experiments():
+        for variant in STUDY.variants(experiment):
+            assert store.check(folder / "metrics" / experiment / f"{variant}.h5") is None
+    for figure in STUDY.figures():
+        assert (folder / "figures" / f"{figure}.svg").stat().st_size > 1000
+        assert (folder / "figures" / f"{figure}.png").stat().st_size > 1000
+
+
+def test_progress_is_seen_on_the_terminal_and_in_the_log(finished):
+    log = finished.folder / f"results/smoke/logs/train/{DIGITS}/cbp/seeds_0-1.log"
+    lines = [line for line in log.read_text().splitlines() if f"{DIGITS}/cbp" in line]
+    assert lines and lines[-1] in finished.out
+
+
+def test_a_second_run_has_nothing_to_do(answer):
+    found = answer("nothing_changed")
+    assert found.code == 0 and NOTHING in found.out and not found.jobs
+
+
+@pytest.mark.parametrize("name", ["harmless", "harmless_slurm", "harmless_gpu"])
+def test_harmless_changes_plan_nothing_under_any_profile(answer, name):
+    found = answer(name)
+    assert found.code == 0, found.out
+    assert found.jobs == set() and NOTHING in found.out
+
+
+def test_every_profile_is_tested_and_carries_the_triggers():
+    profiles = {
+        path.parent.name: files.read_yaml(path) for path in (ROOT / "profiles").glob("*/profile.yaml")
+    }
+    assert set(profiles) == {"default", "slurm", "gpu"}
+    for profile in profiles.values():
+        assert profile["rerun-triggers"] == ["mtime", "params", "input", "software-env"]
+
+
+def test_no_rule_has_retries_or_runs_python_inside():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert "retries:" not in text and "run:" not in text and "lambda" not in text
+
+
+def test_adams_kernel_concerns_adam_alone(answer):
+    variants = ["relu_adam_0.01"]
+    expected = of("train", REGRESSION, variants, ", seeds 0-1") | downstream(REGRESSION, variants)
+    assert answer("adam_kernel").jobs == expected
+
+
+def test_code_of_a_problem_concerns_that_problem_alone(answer):
+    jobs = answer("problem_code").jobs
+    drawn = {job for job in jobs if job.startswith("sequences ")}
+    assert len(drawn) == 1 and drawn.pop().startswith(f"sequences {DIGITS}-")
+    others = {job for job in jobs if not job.startswith("sequences ")}
+    variants = STUDY.variants(DIGITS)
+    assert others == of("train", DIGITS, seeds=", seeds 0-1") | downstream(DIGITS, variants)
+
+
+def test_code_of_a_figure_trains_nothing(answer):
+    assert answer("figure_code").jobs == {"figure ed_fig_2b", "report", "all"}
+
+
+def test_a_setting_concerns_its_variant_alone(answer):
+    expected = of("train", DIGITS, ["cbp"], ", seeds 0-1") | downstream(DIGITS, ["cbp"])
+    assert answer("replacement_rate").jobs == expected
+
+
+def test_more_seeds_train_only_the_new_ones(answer):
+    jobs = answer("more_seeds").jobs
+    trained = {job for job in jobs if job.startswith("train ")}
+    assert trained == of("train", DIGITS, seeds=", seeds 2-2") | of("train", REGRESSION, seeds=", seeds 2-2")
+    drawn = {job for job in jobs if job.startswith("sequences ")}
+    assert len(drawn) == 2 and all(job.endswith(", seeds 2-2") for job in drawn)
+    assert jobs - trained - drawn == downstream(DIGITS, STUDY.variants(DIGITS)) | downstream(
+        REGRESSION, STUDY.variants(REGRESSION)
+    )
+
+
+def test_fewer_seeds_train_nothing(answer):
+    jobs = answer("fewer_seeds").jobs
+    assert not [job for job in jobs if job.startswith(("train ", "sequences ", "data "))]
+    assert of("metrics", DIGITS) | of("metrics", REGRESSION) <= jobs
+
+
+def test_another_variant_trains_only_that(answer):
+    assert answer("another_variant").jobs == {
+        f"train {DIGITS}/l2, seeds 0-1", f"metrics {DIGITS}/l2", f"figure {DIGITS}", f"claims {DIGITS}",
+        "report", "all",
+    }  # fmt: skip
+
+
+def test_a_users_own_method_is_one_file_and_one_entry(answer):
+    assert answer("own_method").jobs == {
+        f"train {DIGITS}/mine, seeds 0-1", f"metrics {DIGITS}/mine", f"figure {DIGITS}", f"claims {DIGITS}",
+        "report", "all",
+    }  # fmt: skip
+
+
+def test_an_experiments_target_makes_its_own_part_and_refreshes_the_report(answer):
+    own = of("metrics", DIGITS) | figures(DIGITS) | {f"claims {DIGITS}"}
+    assert answer("experiment_target").jobs == own | {f"{DIGITS}: report, refreshed"}
+
+
+def test_a_figures_target_draws_that_figure(answer):
+    assert answer("figure_target").jobs == {"figure ed_fig_2b"}
+
+
+def test_results_without_a_record_are_asked_themselves(answer):
+    found = answer("copied_results")
+    assert {job for job in found.jobs if job.startswith("train ")} == {f"train {DIGITS}/cbp, seeds 0-1"}
+    assert "algorithm.replacement_rate: 0.0001 there, 0.0002 wanted" in found.out
+
+
+def test_a_truncated_file_is_only_reported_in_a_dry_run(answer):
+    found = answer("truncated_dry")
+    path = f"results/smoke/runs/{DIGITS}/cbp/seeds_0-1.h5"
+    assert found.jobs == of("train", DIGITS, ["cbp"], ", seeds 0-1") | downstream(DIGITS, ["cbp"])
+    assert f"{path}: is truncated" in found.out and "a real run sets it aside" in found.out
+    assert store.check(found.folder / path) and not list((found.folder / path).parent.glob("*.bad"))
+
+
+def test_a_truncated_file_is_set_aside_and_trained_again(answer, finished):
+    found = answer("truncated_run")
+    path = f"results/smoke/runs/{DIGITS}/cbp/seeds_0-1.h5"
+    assert found.code == 0 and f"{path}: is truncated" in found.out and "set aside" in found.out
+    assert found.jobs == {f"train {DIGITS}/cbp, seeds 0-1", f"metrics {DIGITS}/cbp"}
+    assert store.check(found.folder / path) is None
+    assert (found.folder / f"{path}.bad").is_file()
+    assert_same_numbers(found.folder / path, finished.folder / path)
+
+
+def assert_same_numbers(path, other):
+    """Trained again, a seed has the same numbers, bit for bit."""
+    with store.open_checked(path) as mine, store.open_checked(other) as theirs:
+        for seed in (0, 1):
+            names = set(mine[f"seed_{seed:04d}"])
+            assert names == set(theirs[f"seed_{seed:04d}"]) and names
+            for name in names:
+                key = f"seed_{seed:04d}/{name}"
+                assert mine[key][...].tobytes() == theirs[key][...].tobytes()
+
+
+def test_the_paper_scale_plans_all_its_runs(answer):
+    study = config.load(CONFIG, scale="paper")
+    jobs = answer("paper").jobs
+    blocks = {name: -(-len(study.seeds(name)) // study.block_size) for name in study.experiments()}
+    expected = sum(blocks[name] * len(study.variants(name)) for name in study.experiments())
+    assert sum(job.startswith("train ") for job in jobs) == expected
+
+
+MISTAKES = {
+    "mistake_in_a_setting": "permuted_digits.variants.cbp.algorithm.replacement_rate: -1 is not allowed",
+    "mistake_in_a_key": "permuted_digits.variants.l2.algorithm.step_sise: unknown key",
+    "mistake_on_the_command_line": "--config: scale: 'labtop' is not known",
+    "mistake_in_yaml": "config.yaml: line",
+    "no_config": "config.yaml: no such file",
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_one_line_before_any_work(answer, name):
+    found = answer(name)
+    assert found.code != 0 and not found.jobs and "Traceback" not in found.out
+    lines = [
+        line for line in found.out.splitlines() if line and not line.startswith(("Using work", "Config file"))
+    ]
+    assert len(lines) == 1 and MISTAKES[name] in lines[0], found.out
+
+
+def test_lint_finds_nothing(answer):
+    found = answer("lint")
+    assert found.code == 0 and "Congratulations" in found.out, found.out
+
+
+def test_rules_are_formatted():
+    done = subprocess.run([sys.executable, "-m", "snakefmt", "--check", "Snakefile", "rules"], cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_the_snakefile_is_short():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
+
+
+def test_every_scenario_is_asked_about():
+    text = (ROOT / "tests" / "dag" / "test_dag.py").read_text()
+    assert [name for name in scenarios.ALL if f'"{name}"' not in text] == []

@@ -1,0 +1,54 @@
+"""Small run files in the real format, with invented numbers: for tests of the stages that read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from perennial import store
+
+SETTINGS = {"algorithm": {"name": "backprop", "step_size": 0.01}, "network": {"hidden": [5]}, "tasks": 3}
+
+
+def write_block(
+    path: Path,
+    seeds: Sequence[int],
+    metrics: Mapping[str, tuple[Mapping[str, Sequence[float]], Mapping[int, np.ndarray]]],
+    settings: Mapping = SETTINGS,
+    **attributes: object,
+) -> Path:
+    """`metrics`: name -> (coordinates by axis, array by seed)."""
+
+    def fill(file) -> None:
+        root = {
+            "kind": "run",
+            "settings": json.dumps(settings),
+            "seeds": np.array(seeds),
+            "engine": "fused",
+            "device": "cpu",
+            "versions": json.dumps({"numpy": "2.0"}),
+            "code": "abc",
+            "git": "def",
+            "wall_seconds": 2.0,
+            "cpu_seconds": 1.5,
+            "peak_memory_bytes": 100,
+            "run_steps": 10,
+        }
+        for key, value in (root | attributes).items():
+            file.attrs[key] = value
+        for name, (coordinates, values) in metrics.items():
+            for axis, points in coordinates.items():
+                file[f"coordinates/{name}/{axis}"] = np.asarray(points)
+            for seed in seeds:
+                if seed in values:
+                    data = file.create_dataset(f"seed_{seed:04d}/{name}", data=values[seed])
+                    data.attrs["axes"] = json.dumps(list(coordinates))
+                    data.attrs["units"] = "units of " + name
+                    data.attrs["description"] = "invented"
+                    data.attrs["source"] = "nowhere"
+
+    store.write(path, fill)
+    return path

@@ -1,0 +1,125 @@
+"""Planning against files on disk: bad and stale ones, sequences, and the time a thousand blocks take."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from perennial import blocks, config, planning, stage_code, store
+from perennial.config import files
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENT, VARIANT = "permuted_digits", "cbp"
+
+
+@pytest.fixture
+def study(tmp_path):
+    source = files.read_yaml(ROOT / "config.yaml")
+    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "tasks": 20, "variants": [VARIANT, "backprop"]}}
+    return config.load(source, results=str(tmp_path), block_size=4)
+
+
+def finish(study, variant, block, settings=None, code=None):
+    """A run file as training writes it, as far as planning looks."""
+    settings = settings or study.settings(EXPERIMENT, variant)
+    path = study.folder / "runs" / EXPERIMENT / variant / blocks.file_name(block)
+    attributes = {"settings": json.dumps(settings), "code": code or stage_code.train(settings)}
+    store.write(path, lambda file: file.attrs.update(attributes))
+    return path
+
+
+def disk(record=True, **options):
+    """A disk that is looked at, and the lists of what was made again and said."""
+    again, said = [], []
+    found = planning.Disk(
+        look=True, has_record=lambda path: record, make_again=again.append, say=said.append, **options
+    )
+    return found, again, said
+
+
+def test_nothing_finished(study):
+    planner = planning.Planner(study)
+    assert planner.runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
+    assert planner.sequences(study.sequence(EXPERIMENT)) == [(0, 3), (4, 5)]
+
+
+def test_sequences_follow_what_is_finished(study):
+    finish(study, VARIANT, (0, 4))
+    planner = planning.Planner(study)
+    assert planner.runs(EXPERIMENT, VARIANT) == [(0, 4), (5, 5)]
+    sequence = study.sequence(EXPERIMENT)
+    folder = planner.sequence_folder(sequence)
+    covered = {s for block in planner.sequences(sequence) for s in blocks.seeds_of(block)}
+    assert covered == set(range(6))
+    read = [blocks.NAME.fullmatch(path.name) for path in planner.sequences_of(EXPERIMENT, (4, 5))]
+    assert all(path.parent == folder for path in planner.sequences_of(EXPERIMENT, (4, 5)))
+    assert {4, 5} <= {s for m in read for s in blocks.seeds_of((int(m[1]), int(m[2])))}
+
+
+def test_a_bad_file_is_set_aside_once(study):
+    path = finish(study, VARIANT, (0, 5))
+    path.write_bytes(path.read_bytes()[:-1])
+    found, again, said = disk(rename=True)
+    planner = planning.Planner(study, found)
+    assert planner.runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
+    assert planner.runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
+    assert not path.exists() and len(said) == 1
+    assert again == [path.with_name("seeds_0-3.h5"), path.with_name("seeds_4-5.h5")]
+
+
+def test_a_dry_run_plans_a_bad_file_anew_but_leaves_it(study):
+    path = finish(study, VARIANT, (0, 3))
+    path.write_bytes(path.read_bytes()[:-1])
+    found, again, said = disk()
+    assert planning.Planner(study, found).runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
+    assert path.exists() and again == [path] and len(said) == 1  # (4, 5) is new anyway
+
+
+def test_a_cluster_job_looks_at_names_only(study):
+    path = finish(study, VARIANT, (0, 5))
+    path.write_bytes(b"")
+    assert planning.Planner(study).runs(EXPERIMENT, VARIANT) == [(0, 5)]
+    assert path.exists()
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_a_file_without_a_record_is_asked_itself(study, record):
+    """Snakemake compares params where it remembers them; a copied folder comes without its memory."""
+    good = finish(study, "backprop", (0, 5))
+    other = study.settings(EXPERIMENT, VARIANT)
+    other["algorithm"] = {**other["algorithm"], "replacement_rate": 0.5}
+    stale = finish(study, VARIANT, (0, 5), settings=other)
+    found, again, said = disk(record=record)
+    planner = planning.Planner(study, found)
+    assert planner.runs(EXPERIMENT, "backprop") == planner.runs(EXPERIMENT, VARIANT) == [(0, 5)]
+    assert again == ([] if record else [stale])
+    if not record:
+        (line,) = said
+        assert "algorithm.replacement_rate: 0.5 there, 0.0001 wanted" in line and str(good) not in line
+
+
+def test_other_code_is_stale_too(study):
+    path = finish(study, VARIANT, (0, 5), code="0123456789abcdef")
+    found, again, _ = disk(record=False)
+    planning.Planner(study, found).runs(EXPERIMENT, VARIANT)
+    assert again == [path]
+
+
+def test_a_thousand_blocks_are_planned_fast(study, tmp_path):
+    size = 4
+    many = config.load(
+        {**study.entry.model_dump(), "scales": {"laptop": {EXPERIMENT: {"seeds": 1000 * size, "tasks": 20}}}}
+    )
+    finish(many, VARIANT, (0, size - 1))
+    folder = many.folder / "runs" / EXPERIMENT / VARIANT
+    content = (folder / blocks.file_name((0, size - 1))).read_bytes()
+    for first in range(size, 1000 * size, size):
+        (folder / blocks.file_name((first, first + size - 1))).write_bytes(content)
+    found, _, said = disk()
+    start = time.perf_counter()
+    plan = planning.Planner(many, found).runs(EXPERIMENT, VARIANT)
+    assert len(plan) == 1000 and not said
+    assert time.perf_counter() - start < 3
