@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial import blocks, planning, registry, stage_code
+from perennial import blocks, datasets, planning, registry, stage_code
 
 
 def remembered(path):
@@ -85,6 +85,11 @@ def block_dataset(wildcards):
         "problems", study.experiment(wildcards.experiment).problem["name"]
     )
     return f"<data>/{problem.DATASET}.h5" if problem.DATASET else []
+
+
+def dataset_checksum(wildcards):
+    """Checksum of a data set's content. Code that fetches data may change without training anything again."""
+    return getattr(datasets, f"{wildcards.dataset.upper()}_SHA256", "")
 
 
 def sequence_settings(wildcards):

@@ -13,7 +13,7 @@ rule dataset:
     conda:
         "../envs/study.yaml"
     params:
-        code=stage_code.dataset(),
+        checksum=dataset_checksum,
     message:
         "data {wildcards.dataset}"
     script:

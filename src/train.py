@@ -3,14 +3,20 @@
 import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
 
 import json
+import sys
+import time
 from pathlib import Path
 
 from perennial import blocks, config, training
 from perennial.job import logged
+from perennial.progress import clock
 
 job = snakemake  # noqa: F821  given by Snakemake
 
+label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
+
 with logged(job.log[0]):
+    start = time.monotonic()
     training.train_block(
         json.loads(job.params.settings),
         list(blocks.seeds_of(blocks.parse(job.wildcards.block))),
@@ -20,5 +26,6 @@ with logged(job.log[0]):
         engine=config.load(job.config).engine,
         threads=job.threads,
         code=job.params.code,
-        label=f"{job.wildcards.experiment}/{job.wildcards.variant}",
+        label=label,
     )
+    print(f"{label}: done in {clock(time.monotonic() - start)}", file=sys.stderr)

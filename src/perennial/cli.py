@@ -121,7 +121,8 @@ def _print_last_values(path: Path, seed: int) -> None:
     """The last value of every metric: enough to see whether a run makes sense."""
     with store.open_checked(path) as file:
         for name, data in sorted(file[f"seed_{seed:04d}"].items()):
-            print(f"{name}: {data[-1].mean():.6g} {data.attrs.get('units', '')} (last of {len(data)})")
+            if data.size:  # a network without hidden layers has no units to be dead
+                print(f"{name}: {data[-1].mean():.6g} {data.attrs.get('units', '')} (last of {len(data)})")
 
 
 def _study(options: argparse.Namespace) -> Study:

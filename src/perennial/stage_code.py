@@ -28,11 +28,6 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     return [*modules, *([fused] if code_hash.exists(fused) else [])]
 
 
-def dataset() -> str:
-    """Code of the data sets."""
-    return code_hash.digest(["perennial.datasets"])
-
-
 def metrics() -> str:
     """Code of the statistics over seeds."""
     return code_hash.digest(["perennial.summary"])

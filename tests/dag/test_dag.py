@@ -53,8 +53,8 @@ def test_the_smoke_study_runs_to_its_end(finished):
 
 def test_progress_is_seen_on_the_terminal_and_in_the_log(finished):
     log = finished.folder / f"results/smoke/logs/train/{DIGITS}/cbp/seeds_0-1.log"
-    lines = [line for line in log.read_text().splitlines() if f"{DIGITS}/cbp" in line]
-    assert lines and lines[-1] in finished.out
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith(f"{DIGITS}/cbp, seeds 0-1: done in ") and last in finished.out
 
 
 def test_a_second_run_has_nothing_to_do(answer):

@@ -31,7 +31,7 @@ class Answer:
 
 def snakemake(folder: Path, *arguments: str) -> Answer:
     """Run Snakemake in a copy of the repository, with that copy's package."""
-    environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "XDG_CACHE_HOME": str(folder / ".cache")}
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
     command = [sys.executable, "-m", "snakemake", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
     return Answer(done.returncode, done.stdout + done.stderr, folder)

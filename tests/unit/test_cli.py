@@ -37,7 +37,8 @@ def change(old, new):
 def test_check_says_in_one_line_what_the_config_asks_for(here, capsys):
     assert cli.main(["check"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("config.yaml: good; scale laptop: slowly_changing_regression (31 variants,")
+    assert line.startswith("config.yaml: good; scale laptop: slowly_changing_regression (")
+    assert "30 seeds, 300 tasks), permuted_digits (5 variants, 10 seeds, 1000 tasks)" in line
 
 
 @pytest.mark.parametrize("command", [["check"], ["verdicts"], ["run", "permuted_digits", "cbp"]])
@@ -78,11 +79,13 @@ def test_verdicts_before_anything_is_finished(here, capsys):
     assert "results/smoke/claims.csv: not there yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("experiment", "variant"), [("slowly_changing_regression", "linear_0.003"), ("permuted_digits", "cbp")]
-)
-def test_a_run_in_this_process(here, capsys, experiment, variant):
-    assert cli.main(["run", experiment, variant, "--seed", "3", "--tasks", "10"]) == 0
+RUNS = [("slowly_changing_regression", "linear_0.003", "auto"), ("permuted_digits", "cbp", "stacked")]
+
+
+@pytest.mark.parametrize(("experiment", "variant", "engine"), RUNS)
+def test_a_run_in_this_process(here, capsys, experiment, variant, engine):
+    options = ["--seed", "3", "--tasks", "4", "--engine", engine]
+    assert cli.main(["run", experiment, variant, *options]) == 0
     path = Path("results/laptop/single") / experiment / variant / "seeds_3-3.h5"
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == str(path)

@@ -1,6 +1,7 @@
 """The random streams as numba functions: the same words and numbers as `perennial.streams`, bit for bit.
 
-No `fastmath` here: a contracted multiply-add would change the last bit of a normal.
+Fast mathematics is refused explicitly, since a function otherwise inherits it from the function that calls it:
+a contracted multiply-add would change the last bit of a normal.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from perennial import compilation  # noqa: F401  first: it says where compiled code is kept
 from perennial.streams import (
     COS,
     GROUP,
@@ -26,6 +28,8 @@ from perennial.streams import (
     WEYL_1,
 )
 
+EXACT = {"fastmath": False, "nogil": True, "error_model": "numpy"}
+
 M0, M1, W0, W1 = np.uint64(MULTIPLY_0), np.uint64(MULTIPLY_1), np.uint32(WEYL_0), np.uint32(WEYL_1)
 HIGH = np.uint64(32)
 F0, F1, HALF, MINUS_2 = np.float32(0), np.float32(1), np.float32(0.5), np.float32(-2)
@@ -35,7 +39,7 @@ SIN_0, SIN_1, SIN_2 = SIN
 COS_0, COS_1, COS_2 = COS
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always", **EXACT)
 def block(purpose, seed, task, step, layer, element):
     """The four words of one Philox block, as uint32."""
     c0, c1, c2, c3 = np.uint32(element), np.uint32(layer), np.uint32(step), np.uint32(task)
@@ -52,13 +56,13 @@ def block(purpose, seed, task, step, layer, element):
     return c0, c1, c2, c3
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always", **EXACT)
 def uniform(word):
     """One word as a float32 in [0, 1)."""
     return np.float32(word >> np.uint32(8)) * UNIT_24
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always", **EXACT)
 def box_muller(radius, angle):
     """Two words as two float32 normals; see `perennial.streams.normals`."""
     u = (np.float32(radius >> np.uint32(9)) + HALF) * UNIT_23
@@ -92,7 +96,7 @@ def box_muller(radius, angle):
     return length * first, length * second
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always", **EXACT)
 def sum4(word):
     """The four bytes of a word as one float32 of mean 0 and variance 1."""
     halves = (word & np.uint32(0x00FF00FF)) + ((word >> np.uint32(8)) & np.uint32(0x00FF00FF))
@@ -100,7 +104,18 @@ def sum4(word):
     return (np.float32(total) - SUM4_MEAN) * SUM4_SCALE
 
 
-@njit
+@njit(cache=True, **EXACT)
+def fill_words(out, purpose, seed, task, step, layer):
+    """Fill `out` [n] uint32 with words; n is a multiple of 64."""
+    for g in range(out.shape[0] // GROUP):
+        at = g * GROUP
+        for lane in range(LANES):
+            w0, w1, w2, w3 = block(purpose, seed, task, step, layer, g * LANES + lane)
+            out[at + lane], out[at + LANES + lane] = w0, w1
+            out[at + 2 * LANES + lane], out[at + 3 * LANES + lane] = w2, w3
+
+
+@njit(cache=True, **EXACT)
 def fill_uniforms(out, purpose, seed, task, step, layer):
     """Fill `out` [n] float32 with uniforms; n is a multiple of 64."""
     for g in range(out.shape[0] // GROUP):
@@ -113,7 +128,7 @@ def fill_uniforms(out, purpose, seed, task, step, layer):
             out[at + 3 * LANES + lane] = uniform(w3)
 
 
-@njit
+@njit(cache=True, **EXACT)
 def fill_normals(out, purpose, seed, task, step, layer):
     """Fill `out` [n] float32 with normals; n is a multiple of 64."""
     for g in range(out.shape[0] // GROUP):
@@ -124,7 +139,7 @@ def fill_normals(out, purpose, seed, task, step, layer):
             out[at + 2 * LANES + lane], out[at + 3 * LANES + lane] = box_muller(w2, w3)
 
 
-@njit
+@njit(cache=True, **EXACT)
 def fill_sum4(out, purpose, seed, task, step, layer):
     """Fill `out` [n] float32 with sums of four bytes; n is a multiple of 64."""
     for g in range(out.shape[0] // GROUP):

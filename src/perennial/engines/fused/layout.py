@@ -7,18 +7,16 @@ padded with zeros to whole registers. Pads stay zero: nothing is ever added to t
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numba
 import numpy as np
+
+from perennial import compilation  # noqa: F401  first: it says where compiled code is kept
 
 # Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
 NARROW = 8  # outputs of a first layer that is better held as [o, i]
@@ -138,24 +136,4 @@ def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
     """
     bound = FunctionType(template.__code__, {**template.__globals__, **constants}, name)
     bound.__qualname__ = name
-    numba.config.CACHE_DIR = str(cache_folder())
     return numba.njit(cache=True, **FAST)(bound)
-
-
-def cache_folder() -> Path:
-    """Where compiled loops are kept: a folder per state of this package's compiled sources.
-
-    Numba looks for changes in the outermost function's file only; the hash covers the others.
-    """
-    digest = hashlib.sha256(numba.__version__.encode())
-    package = Path(__file__).parents[2]
-    for path in sorted([*package.glob("engines/fused/*.py"), *package.glob("streams/*.py")]):
-        digest.update(path.read_bytes())
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "perennial" / digest.hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home, as on some cluster nodes
-        folder = Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}" / digest.hexdigest()[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -10,6 +10,7 @@ from perennial.engines import fused_module, parse
 from perennial.engines.fused.layout import Layout
 from perennial.engines.fused.loop import compile_loop, workspace
 from perennial.problems import Task
+from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
 _LOOPS: dict[tuple[str, Layout], Any] = {}
 
