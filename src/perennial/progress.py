@@ -26,8 +26,8 @@ class Progress:
         with self._lock:
             self.done += steps
             now = time.monotonic()
-            if now - self._said < self.every:
-                return
+            if now - self._said < self.every or self.done < 0.01 * self.total:
+                return  # the first steps wait for the compiler and say nothing about the rest
             self._said = now
             left = (now - self.start) * (self.total - self.done) / max(self.done, 1)
             share = 100 * self.done / self.total

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 import scenarios
+from warm_snakemake import Server
 from workflow_copy import Answer, copy_repository, snakemake
 
 
@@ -22,17 +24,27 @@ def finished(tmp_path_factory) -> Answer:
 
 @pytest.fixture(scope="session")
 def answers(finished, tmp_path_factory) -> dict[str, Future[Answer]]:
-    """The answer to every scenario, each in a copy of its own, two at a time: one start takes seconds."""
+    """The answer to every scenario, each in a copy of its own, two at a time."""
     base = tmp_path_factory.mktemp("scenarios")
+    servers: SimpleQueue[Server] = SimpleQueue()
+    for _ in range(2):
+        servers.put(Server())
 
     def ask(name: str) -> Answer:
         folder = base / name
         shutil.copytree(finished.folder, folder, symlinks=True)
-        arguments = scenarios.ALL[name](folder) or []
-        return snakemake(folder, *arguments)
+        arguments = scenarios.ALL[name](folder)
+        server = servers.get()
+        try:
+            return Answer(*server.call(folder, arguments), folder)
+        finally:
+            servers.put(server)
 
     with ThreadPoolExecutor(2) as pool:
-        return {name: pool.submit(ask, name) for name in scenarios.ALL}
+        found = {name: pool.submit(ask, name) for name in scenarios.ALL}
+    for _ in range(2):
+        servers.get().stop()
+    return found
 
 
 @pytest.fixture

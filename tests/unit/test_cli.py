@@ -84,7 +84,7 @@ RUNS = [("slowly_changing_regression", "linear_0.003", "auto"), ("permuted_digit
 
 @pytest.mark.parametrize(("experiment", "variant", "engine"), RUNS)
 def test_a_run_in_this_process(here, capsys, experiment, variant, engine):
-    options = ["--seed", "3", "--tasks", "4", "--engine", engine]
+    options = ["--seed", "3", "--tasks", "2", "--engine", engine]
     assert cli.main(["run", experiment, variant, *options]) == 0
     path = Path("results/laptop/single") / experiment / variant / "seeds_3-3.h5"
     out = capsys.readouterr().out

@@ -34,7 +34,9 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
     }
 
 
-def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+def update(
+    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+) -> None:
     """One Adam step on every weight and bias."""
     optimiser = state["optimiser"]
     optimiser["step"] += 1

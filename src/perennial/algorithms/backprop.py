@@ -21,7 +21,9 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
     return {"optimiser": {}, "algorithm": {}}
 
 
-def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+def update(
+    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+) -> None:
     """w <- w - step_size g."""
     for name, w in state["weights"].items():
         w.add_(gradients[name], alpha=-settings.step_size)

@@ -33,7 +33,12 @@ class Settings(adam.Settings):
     )
     utility_decay: float = Field(0.99, ge=0, lt=1, description="decay of the running averages (eta)")
     utility: Literal[
-        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input"
+        "contribution",
+        "zero_contribution",
+        "adaptable_contribution",
+        "adaptation",
+        "weight",
+        "feature_by_input",
     ] = switch(
         "adaptable_contribution",
         "instantaneous utility of a unit",
@@ -86,7 +91,9 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
     return state
 
 
-def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+def update(
+    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+) -> None:
     """One gradient step, then test every unit and renew the least useful. The choice is made in all layers
     before any unit is renewed, so that utilities are those of the trained network."""
     _gradient_step(settings, state, gradients)
@@ -128,7 +135,9 @@ def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) ->
     units["age"] += 1
     correction = 1 - eta ** units["age"].to(h.dtype)  # [r, h]
     units["mean_feature"].mul_(eta).add_(h.mean(1), alpha=1 - eta)
-    y = _instantaneous_utility(settings.utility, state["weights"], layer, h, units["mean_feature"] / correction)
+    y = _instantaneous_utility(
+        settings.utility, state["weights"], layer, h, units["mean_feature"] / correction
+    )
     units["utility"].mul_(eta).add_(y, alpha=1 - eta)
     mature = units["age"] > settings.maturity_threshold
     number = _number_to_replace(settings, units, mature, layer, clock)  # [r]
@@ -168,7 +177,9 @@ def _number_to_replace(settings: Settings, units: State, mature: Any, layer: int
     return torch.minimum(number.to(torch.int64), eligible)
 
 
-def _renew(settings: Settings, network: Any, state: State, layer: int, run: int, unit: int, clock: Clock) -> None:
+def _renew(
+    settings: Settings, network: Any, state: State, layer: int, run: int, unit: int, clock: Clock
+) -> None:
     """Start one unit afresh: fresh incoming weights, zero bias and outgoing weights, nothing remembered."""
     weights, units = state["weights"], state["algorithm"][f"hidden_{layer}"]
     into, bias, out = (weights[name] for name in (f"weight_{layer}", f"bias_{layer}", f"weight_{layer + 1}"))

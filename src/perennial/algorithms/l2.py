@@ -18,7 +18,9 @@ class Settings(backprop.Settings):
 init = backprop.init
 
 
-def update(settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock) -> None:
+def update(
+    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+) -> None:
     """w <- w - step_size (g + weight_decay w)."""
     for name, w in state["weights"].items():
         w.add_(gradients[name] + settings.weight_decay * w, alpha=-settings.step_size)

@@ -23,7 +23,9 @@ PIXELS, CLASSES, WHITE = 64, 10, np.float32(16)
 class Settings(Base):
     """Settings of the permuted digits problem."""
 
-    probe_examples: int = Field(1000, ge=1, description="first examples of a task on which internals are measured")
+    probe_examples: int = Field(
+        1000, ge=1, description="first examples of a task on which internals are measured"
+    )
     permutation: Literal["compound", "fresh", "none"] = switch(
         "compound",
         "how a task's permutation comes about; none: every task shows the pixels in their own places (a control)",
@@ -55,7 +57,9 @@ class Problem:
 
     inputs, outputs, loss, axis = PIXELS, CLASSES, "cross_entropy", "task"
 
-    def __init__(self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None) -> None:
+    def __init__(
+        self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None
+    ) -> None:
         assert dataset is not None, "the digits are missing"
         self.settings, self.seed, self.sequence = settings, seed, sequence
         self._images = dataset["images"].reshape(-1, PIXELS).astype(np.float32) / WHITE  # [n, i] in [0, 1]

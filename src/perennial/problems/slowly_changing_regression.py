@@ -86,7 +86,9 @@ def target(settings: Settings, network: Arrays, x: np.ndarray) -> np.ndarray:
     s = negative + (b / 2 if settings.target_threshold == "code" else (b < 0))
     tau = (settings.inputs + 1) * settings.beta - s
     fires = x @ w.T + b > tau + 1e-9  # [n, unit]; ties (whole numbers) must not depend on rounding
-    return (fires @ network["output_weights"].astype(np.float64) + network["output_bias"][0]).astype(np.float32)
+    return (fires @ network["output_weights"].astype(np.float64) + network["output_bias"][0]).astype(
+        np.float32
+    )
 
 
 class Problem:
@@ -94,7 +96,9 @@ class Problem:
 
     loss, axis, outputs = "squared_error", "example", 1
 
-    def __init__(self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None) -> None:
+    def __init__(
+        self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None
+    ) -> None:
         self.settings, self.seed, self.sequence = settings, seed, sequence
         self.inputs = settings.inputs
         fast = settings.inputs - settings.slow_bits

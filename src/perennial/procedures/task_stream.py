@@ -40,7 +40,12 @@ class TaskStream:
     """
 
     def __init__(
-        self, settings: dict[str, Any], seeds: list[int], sequences: list[Arrays], dataset: Arrays | None, engine: str
+        self,
+        settings: dict[str, Any],
+        seeds: list[int],
+        sequences: list[Arrays],
+        dataset: Arrays | None,
+        engine: str,
     ) -> None:
         self.settings, self.seeds = settings, seeds
         self.dtype, self.measures = settings["precision"], settings["measures"]

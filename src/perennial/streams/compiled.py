@@ -98,10 +98,12 @@ def box_muller(radius, angle):
 
 @njit(inline="always", **EXACT)
 def sum4(word):
-    """The four bytes of a word as one float32 of mean 0 and variance 1."""
-    halves = (word & np.uint32(0x00FF00FF)) + ((word >> np.uint32(8)) & np.uint32(0x00FF00FF))
-    total = np.uint32(halves + (halves >> np.uint32(16))) & np.uint32(0xFFFF)
-    return (np.float32(total) - SUM4_MEAN) * SUM4_SCALE
+    """One word as two float32 of mean 0 and variance 1."""
+    nibbles, octets = np.uint32(0x0F0F0F0F), np.uint32(0x00FF00FF)
+    pairs = (word & nibbles) + ((word >> np.uint32(4)) & nibbles)
+    sums = np.uint32((pairs & octets) + ((pairs >> np.uint32(8)) & octets))
+    low, high = np.uint32(sums & np.uint32(0xFFFF)), np.uint32(sums >> np.uint32(16))
+    return (np.float32(low) - SUM4_MEAN) * SUM4_SCALE, (np.float32(high) - SUM4_MEAN) * SUM4_SCALE
 
 
 @njit(cache=True, **EXACT)
@@ -141,12 +143,12 @@ def fill_normals(out, purpose, seed, task, step, layer):
 
 @njit(cache=True, **EXACT)
 def fill_sum4(out, purpose, seed, task, step, layer):
-    """Fill `out` [n] float32 with sums of four bytes; n is a multiple of 64."""
-    for g in range(out.shape[0] // GROUP):
-        at = g * GROUP
+    """Fill `out` [n] float32 with sums of four 4-bit uniforms; n is a multiple of 128."""
+    for g in range(out.shape[0] // (2 * GROUP)):
+        low, high = 2 * g * GROUP, (2 * g + 1) * GROUP
         for lane in range(LANES):
             w0, w1, w2, w3 = block(purpose, seed, task, step, layer, g * LANES + lane)
-            out[at + lane] = sum4(w0)
-            out[at + LANES + lane] = sum4(w1)
-            out[at + 2 * LANES + lane] = sum4(w2)
-            out[at + 3 * LANES + lane] = sum4(w3)
+            out[low + lane], out[high + lane] = sum4(w0)
+            out[low + LANES + lane], out[high + LANES + lane] = sum4(w1)
+            out[low + 2 * LANES + lane], out[high + 2 * LANES + lane] = sum4(w2)
+            out[low + 3 * LANES + lane], out[high + 3 * LANES + lane] = sum4(w3)

@@ -85,14 +85,19 @@ def normals(purpose: int, clock: Clock, layer: int, count: int, device: Any = "c
 
 
 def sum4(purpose: int, clock: Clock, layer: int, count: int, device: Any = "cpu") -> Any:
-    """[r, count] float32 sums of the four bytes of a word, scaled to mean 0 and variance 1."""
-    w = _groups(purpose, clock, layer, -(-count // GROUP), device)
-    total = (w & 0xFF) + ((w >> 8) & 0xFF) + ((w >> 16) & 0xFF) + (w >> 24)
-    scaled = (total.to(torch.float32) - float(SUM4_MEAN)) * float(SUM4_SCALE)
+    """[r, count] float32 sums of four 4-bit uniforms, scaled to mean 0 and variance 1."""
+    w = _groups(purpose, clock, layer, -(-count // (2 * GROUP)), device)
+    w = w.reshape(len(clock.seeds), -1, 1, GROUP)
+    pairs = (w & 0x0F0F0F0F) + ((w >> 4) & 0x0F0F0F0F)
+    sums = (pairs & 0x00FF00FF) + ((pairs >> 8) & 0x00FF00FF)
+    halves = torch.cat([sums & 0xFFFF, sums >> 16], dim=2)  # [r, groups, half, 64]
+    scaled = (halves.to(torch.float32) - float(SUM4_MEAN)) * float(SUM4_SCALE)
     return scaled.reshape(len(clock.seeds), -1)[:, :count]
 
 
-def noise_for(weights: dict[str, Any], names: list[str], kind: str, purpose: int, clock: Clock) -> dict[str, Any]:
+def noise_for(
+    weights: dict[str, Any], names: list[str], kind: str, purpose: int, clock: Clock
+) -> dict[str, Any]:
     """Noise for every weight: one long draw, `gaussian` or `sum4`, cut up in the order of `names`.
 
     Each array of `weights` has a leading run axis r; the noise has the same shapes and type.

@@ -24,7 +24,15 @@ FORGOTTEN = 1e-20  # below this a power of beta no longer changes 1 - power
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
     """(rates, exact rates, [steps done], first moment, second moment); moments are packed like weights."""
-    rates = [settings.step_size, settings.beta_1, settings.beta_2, settings.epsilon, settings.weight_decay, 0, 0]
+    rates = [
+        settings.step_size,
+        settings.beta_1,
+        settings.beta_2,
+        settings.epsilon,
+        settings.weight_decay,
+        0,
+        0,
+    ]
     optimiser = state.get("optimiser")
     steps = int(optimiser["step"][run]) if optimiser else 0
     zero = {name: np.zeros_like(w) for name, w in state["weights"].items()}

@@ -233,7 +233,10 @@ def _test(layout: Layout, layer: int) -> Callable:
 def _renew_layer(layout: Layout, layer: int) -> Callable:
     """Renew the chosen units of one hidden layer."""
     inputs, turned, dtype = layout.sizes[layer], layout.turned and layer == 0, np.dtype(layout.dtype).type
-    bound, one, two = layout.number(bounds(layout.activation, layout.sizes)[layer]), *map(layout.number, (1, 2))
+    bound, one, two = (
+        layout.number(bounds(layout.activation, layout.sizes)[layer]),
+        *map(layout.number, (1, 2)),
+    )
     next_lead, next_hidden = layout.leads[layer + 1], layer + 2 < layout.layers
 
     @njit(**INNER)

@@ -132,7 +132,9 @@ def _forward(layout: Layout, layer: int) -> Callable:
         h, z = work[0], work[2]
         for o in range(outputs):
             total = b[o]
-            for i in range(w.shape[1]):  # not a constant: short loops of known length are unrolled, not vectorised
+            for i in range(
+                w.shape[1]
+            ):  # not a constant: short loops of known length are unrolled, not vectorised
                 total += w[o, i] * h[0, i]
             z[0, o] = total
 

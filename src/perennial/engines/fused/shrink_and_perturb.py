@@ -23,7 +23,8 @@ NOISE = streams.NOISE
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
     """([step size, decay, noise_std], [1 if the noise is normal], buffer for the noise of a step)."""
     (rates,) = l2.pack(settings, layout, state, run)
-    buffer = np.zeros(-(-_starts(layout)[-1] // streams.GROUP) * streams.GROUP, np.float32)
+    whole = 2 * streams.GROUP
+    buffer = np.zeros(-(-_starts(layout)[-1] // whole) * whole, np.float32)
     rates = np.append(rates, layout.number(settings.noise_std))
     return rates, np.array([settings.noise == "gaussian"]), buffer
 

@@ -61,7 +61,9 @@ class FusedTrainer:
         """Learn one task in every run: performance [r, steps]."""
         performance = np.empty((len(tasks), len(tasks[0].order)))
         for r, (task, (net, own)) in enumerate(zip(tasks, self._runs, strict=True)):
-            targets = task.targets.astype(self.layout.dtype) if task.targets.dtype.kind == "f" else task.targets
+            targets = (
+                task.targets.astype(self.layout.dtype) if task.targets.dtype.kind == "f" else task.targets
+            )
             data = (*self._data(task), targets)
             self.loop(net, own, self.work, *data, self.seeds[r], index, 0, performance[r])
         return performance

@@ -1,0 +1,91 @@
+"""What a researcher would write: `nn.Sequential`, `torch.optim`, one example and one run at a time.
+
+The yardstick of the benchmarks. Data lie ready in memory and nothing is logged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from perennial.networks.mlp import GAINS
+
+
+class Plain:
+    """One run of one algorithm; `steps(n)` makes n updates."""
+
+    def __init__(
+        self, sizes: tuple[int, ...], algorithm: dict[str, Any], x: torch.Tensor, y: torch.Tensor
+    ) -> None:
+        layers: list[nn.Module] = []
+        for i, o in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(i, o), nn.ReLU()]
+        self.network = nn.Sequential(*layers[:-1])
+        self.linear = [layer for layer in self.network if isinstance(layer, nn.Linear)]
+        for layer in self.linear:
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        self.settings, self.x, self.y, self.at = algorithm, x, y, 0
+        self.regression = y.is_floating_point()
+        self.loss = nn.MSELoss() if self.regression else nn.CrossEntropyLoss()
+        rate, decay = algorithm["step_size"], algorithm.get("weight_decay", 0.0)
+        kind = torch.optim.Adam if algorithm["name"] == "adam" else torch.optim.SGD
+        self.optimiser = kind(self.network.parameters(), lr=rate, weight_decay=decay)
+        if algorithm["name"] == "cbp":
+            self.units = [
+                {key: torch.zeros(n) for key in ("utility", "mean", "age")} | {"saved": 0.0}
+                for n in sizes[1:-1]
+            ]
+
+    def steps(self, n: int) -> None:
+        """Make n updates."""
+        for _ in range(n):
+            k = self.at % len(self.x)
+            self._step(self.x[k : k + 1], self.y[k : k + 1])
+            self.at += 1
+
+    def _step(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        features = []
+        for layer in self.network:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                features.append(x)
+        loss = self.loss(x[:, 0] if self.regression else x, y)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        if self.settings["name"] == "shrink_and_perturb":
+            with torch.no_grad():
+                for w in self.network.parameters():
+                    w.add_(torch.randn_like(w), alpha=self.settings["noise_std"])
+        if self.settings["name"] == "cbp":
+            with torch.no_grad():
+                for layer, h in enumerate(features):
+                    self._replace(layer, h)
+
+    def _replace(self, layer: int, h: torch.Tensor) -> None:
+        """Continual backpropagation as tensor code over the units of a layer."""
+        units, into, out = self.units[layer], self.linear[layer], self.linear[layer + 1]
+        units["age"] += 1
+        correction = 1 - 0.99 ** units["age"]
+        units["mean"].mul_(0.99).add_(h.mean(0), alpha=0.01)
+        deviation = (h - units["mean"] / correction).abs().mean(0)
+        y = out.weight.abs().mean(0) * deviation / into.weight.abs().mean(1)
+        units["utility"].mul_(0.99).add_(y, alpha=0.01)
+        mature = torch.where(units["age"] > self.settings["maturity_threshold"])[0]
+        if not len(mature):
+            return
+        units["saved"] += self.settings["replacement_rate"] * len(mature)
+        number = int(units["saved"])
+        units["saved"] -= number
+        if not number:
+            return
+        least = mature[torch.topk(-(units["utility"] / correction)[mature], number)[1]]
+        bound = GAINS["relu"] * (3 / into.in_features) ** 0.5
+        into.weight[least] = torch.empty(number, into.in_features).uniform_(-bound, bound)
+        into.bias[least] = 0
+        out.weight[:, least] = 0
+        for key in ("utility", "mean", "age"):
+            units[key][least] = 0
