@@ -6,8 +6,6 @@ CPU microseconds per run-step, a ratio the median of the rounds' ratios to plain
 
 from __future__ import annotations
 
-import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
-
 import statistics
 import sys
 import time
@@ -19,6 +17,7 @@ import numpy as np
 import torch
 from plain import Plain
 
+import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
 from perennial import datasets, engines, provenance
 from perennial.networks.mlp import Network
 from perennial.networks.mlp import Settings as NetworkSettings

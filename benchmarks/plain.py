@@ -5,6 +5,7 @@ The yardstick of the benchmarks. Data lie ready in memory and nothing is logged.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ class Plain:
         self, sizes: tuple[int, ...], algorithm: dict[str, Any], x: torch.Tensor, y: torch.Tensor
     ) -> None:
         layers: list[nn.Module] = []
-        for i, o in zip(sizes, sizes[1:], strict=False):
+        for i, o in pairwise(sizes):
             layers += [nn.Linear(i, o), nn.ReLU()]
         self.network = nn.Sequential(*layers[:-1])
         self.linear = [layer for layer in self.network if isinstance(layer, nn.Linear)]

@@ -181,10 +181,12 @@ def copied_results(folder: Path) -> list[str]:
     return DRY
 
 
-def _truncate(folder: Path) -> Path:
-    path = folder / "results" / "smoke" / "runs" / "permuted_digits" / "cbp" / "seeds_0-1.h5"
+TRUNCATED = "results/smoke/runs/slowly_changing_regression/linear_0.003/seeds_0-1.h5"
+
+
+def _truncate(folder: Path) -> None:
+    path = folder / TRUNCATED
     path.write_bytes(path.read_bytes()[:-100])
-    return path
 
 
 @scenario
@@ -197,7 +199,7 @@ def truncated_dry(folder: Path) -> list[str]:
 def truncated_run(folder: Path) -> list[str]:
     """A real run, as far as the metrics of that variant."""
     _truncate(folder)
-    return ["results/smoke/metrics/permuted_digits/cbp.h5"]
+    return ["results/smoke/metrics/slowly_changing_regression/linear_0.003.h5"]
 
 
 @scenario

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import scenarios
+from scenarios import TRUNCATED
 from workflow_copy import ROOT
 
 from perennial import config, registry, store
@@ -155,20 +156,22 @@ def test_results_without_a_record_are_asked_themselves(answer):
 
 def test_a_truncated_file_is_only_reported_in_a_dry_run(answer):
     found = answer("truncated_dry")
-    path = f"results/smoke/runs/{DIGITS}/cbp/seeds_0-1.h5"
-    assert found.jobs == of("train", DIGITS, ["cbp"], ", seeds 0-1") | downstream(DIGITS, ["cbp"])
-    assert f"{path}: is truncated" in found.out and "a real run sets it aside" in found.out
-    assert store.check(found.folder / path) and not list((found.folder / path).parent.glob("*.bad"))
+    linear = ["linear_0.003"]
+    expected = of("train", REGRESSION, linear, ", seeds 0-1") | downstream(REGRESSION, linear)
+    assert found.jobs == expected
+    assert f"{TRUNCATED}: is truncated" in found.out and "a real run sets it aside" in found.out
+    path = found.folder / TRUNCATED
+    assert store.check(path) and not list(path.parent.glob("*.bad"))
 
 
 def test_a_truncated_file_is_set_aside_and_trained_again(answer, finished):
     found = answer("truncated_run")
-    path = f"results/smoke/runs/{DIGITS}/cbp/seeds_0-1.h5"
-    assert found.code == 0 and f"{path}: is truncated" in found.out and "set aside" in found.out
-    assert found.jobs == {f"train {DIGITS}/cbp, seeds 0-1", f"metrics {DIGITS}/cbp"}
-    assert store.check(found.folder / path) is None
-    assert (found.folder / f"{path}.bad").is_file()
-    assert_same_numbers(found.folder / path, finished.folder / path)
+    assert found.code == 0 and f"{TRUNCATED}: is truncated" in found.out and "set aside" in found.out
+    assert found.jobs == {f"train {REGRESSION}/linear_0.003, seeds 0-1", f"metrics {REGRESSION}/linear_0.003"}
+    path = found.folder / TRUNCATED
+    assert store.check(path) is None
+    assert path.with_name(path.name + ".bad").is_file()
+    assert_same_numbers(path, finished.folder / TRUNCATED)
 
 
 def assert_same_numbers(path, other):

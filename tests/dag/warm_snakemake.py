@@ -1,7 +1,7 @@
 """Snakemake with its imports done, forked for each call: the imports take seconds, a dry run less than one.
 
-The server reads one JSON line for each call (folder, arguments, file for the output) and answers with the exit
-code. It never imports the package under test: every call finds that in its own copy of the repository.
+The server reads one JSON line for each call (folder, arguments, file for the output) and answers with the
+exit code. It never imports the package under test: every call finds that in its own copy of the repository.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class TaskStream:
         return [
             name
             for name, choice in self.measures.items()
-            if metrics.module(name).KIND == kind and (kind == "performance" or index % choice["every"] == 0)
+            if kind == metrics.module(name).KIND and (kind == "performance" or index % choice["every"] == 0)
         ]
 
     def _measure_internals(self, index: int, tasks: list[Task]) -> None:

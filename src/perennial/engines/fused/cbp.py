@@ -170,7 +170,7 @@ def _refresh(layout: Layout, layer: int) -> Callable:
 
 def _test(layout: Layout, layer: int) -> Callable:
     """Move ages, means and utilities of one hidden layer; list the units to renew, least useful first."""
-    inputs, width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
+    inputs, _width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
     n, one, above = layout.sizes[layer + 1], layout.number(1), layer + 1
     infinity = layout.number(np.inf)
 

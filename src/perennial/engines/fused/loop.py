@@ -21,7 +21,7 @@ from perennial.networks.mlp import LEAK
 begin = end = load = forward = backward = judge = None
 
 
-def online(net, own, work, table, order, places, targets, seed, task, first_step, performance):  # noqa: ANN001
+def online(net, own, work, table, order, places, targets, seed, task, first_step, performance):
     """Show the examples `order` of one task, one at a time; fill performance [steps]."""
     for step in range(order.shape[0]):
         example = order[step]
