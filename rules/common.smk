@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial import blocks, datasets, planning, registry, stage_code
+from perennial import blocks, planning, registry, stage_code
 
 
 def remembered(path):
@@ -80,16 +80,13 @@ def block_sequences(wildcards):
 
 
 def block_dataset(wildcards):
-    """The data set of a block's problem, if it has one."""
+    """The data set of a block's problem, if it has one. Its checksum, not its age, is part of the code."""
     problem = registry.module(
         "problems", study.experiment(wildcards.experiment).problem["name"]
     )
-    return f"<data>/{problem.DATASET}.h5" if problem.DATASET else []
-
-
-def dataset_checksum(wildcards):
-    """Checksum of a data set's content. Code that fetches data may change without training anything again."""
-    return getattr(datasets, f"{wildcards.dataset.upper()}_SHA256", "")
+    if not problem.DATASET:
+        return []
+    return ancient(str(planner().dataset(problem.DATASET)))
 
 
 def sequence_settings(wildcards):
@@ -105,7 +102,7 @@ def sequence_settings(wildcards):
 def metrics_files(pairs):
     """Metrics files of (experiment, variant) pairs."""
     return [
-        f"<scale>/metrics/{experiment}/{variant}.h5" for experiment, variant in pairs
+        str(planner().metrics(experiment, variant)) for experiment, variant in pairs
     ]
 
 

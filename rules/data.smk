@@ -12,8 +12,6 @@ rule dataset:
         "<data>/logs/{dataset}.log",
     conda:
         "../envs/study.yaml"
-    params:
-        checksum=dataset_checksum,
     message:
         "data {wildcards.dataset}"
     script:

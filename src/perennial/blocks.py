@@ -120,14 +120,24 @@ def set_aside_bad(folder: Path, dry_run: bool, say: Callable[[str], object] = pr
     for path, reason in bad.items():
         block = NAME.fullmatch(path.name)
         assert block is not None
-        again = f"seeds {block[1]} to {block[2]} will be made again"
-        if dry_run:
-            say(f"{path}: {reason}; a real run sets it aside, {again}")
-        else:
-            aside = path.with_name(path.name + ".bad")
-            path.replace(aside)
-            say(f"{path}: {reason}; set aside as {aside.name}, {again}")
+        set_aside(path, reason, f"seeds {block[1]} to {block[2]} will be made again", dry_run, say)
     return list(bad)
+
+
+def set_aside(
+    path: Path, reason: str, then: str, dry_run: bool, say: Callable[[str], object] = print
+) -> None:
+    """Rename one bad file to `.bad`, or only report it in a dry run.
+
+    Args:
+        then: what follows from it, for people.
+    """
+    if dry_run:
+        say(f"{path}: {reason}; a real run sets it aside, {then}")
+        return
+    aside = path.with_name(path.name + ".bad")
+    path.replace(aside)
+    say(f"{path}: {reason}; set aside as {aside.name}, {then}")
 
 
 def _widest_first(block: Block) -> tuple[int, int]:

@@ -25,17 +25,18 @@ class UnknownModule(LookupError):
     """No file belongs to that module name."""
 
 
-def digest(modules: Iterable[str], files: Iterable[Path] = ()) -> str:
-    """16 hex digits for the code of `modules`, of all they import inside the package, and of data files.
+def digest(modules: Iterable[str], files: Iterable[Path] = (), text: str = "") -> str:
+    """16 hex digits for the code of `modules`, of all they import inside the package, and of data.
 
     Args:
         modules: full names, for example `perennial.algorithms.cbp`.
         files: data that belong to the code (published curves, templates), hashed byte by byte.
+        text: anything else that belongs to it, such as the checksum of a data set.
 
     Raises:
         UnknownModule: a name has no file.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256(text.encode())
     for name in closure(modules):
         total.update(f"{name} {module_digest(_file(name))}\n".encode())
     for path in sorted(files):

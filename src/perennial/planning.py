@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perennial import blocks, stage_code
+from perennial import blocks, stage_code, store
 from perennial.blocks import Block
 from perennial.config import Study
 
@@ -32,6 +32,7 @@ class Planner:
     disk: Disk = field(default_factory=Disk)
     _runs: dict[Path, list[Block]] = field(default_factory=dict)
     _sequences: dict[Path, list[Block]] = field(default_factory=dict)
+    _seen: set[Path] = field(default_factory=set)
 
     def run_folder(self, experiment: str, variant: str) -> Path:
         """Where a variant's blocks lie."""
@@ -63,9 +64,8 @@ class Planner:
                 for variant in self.study.variants(experiment)
                 for block in self.runs(experiment, variant)
             }
-            found, bad = self._trusted(folder)
+            found, _ = self._trusted(folder)
             self._sequences[folder] = blocks.plan_along(found, readers)
-            self._replace(folder, bad, found, self._sequences[folder])
         return self._sequences[folder]
 
     def sequences_of(self, experiment: str, block: Block) -> list[Path]:
@@ -77,6 +77,33 @@ class Planner:
     def users(self, sequence: str) -> list[str]:
         """Active experiments that meet a sequence."""
         return [name for name in self.study.experiments() if self.study.sequence(name) == sequence]
+
+    def dataset(self, name: str) -> Path:
+        """A data set's file. A bad one, or one with other content than the code asks for, is set aside."""
+        path = self.study.results / "data" / f"{name}.h5"
+        if self._first_look(path):
+            self._set_aside(path, store.check(path) or why_other_data(path, stage_code.checksum(name)))
+        return path
+
+    def metrics(self, experiment: str, variant: str) -> Path:
+        """A variant's metrics file. A bad one is set aside and made again."""
+        path = self.study.folder / "metrics" / experiment / f"{variant}.h5"
+        if self._first_look(path) and self._set_aside(path, store.check(path)):
+            self.disk.make_again(path)
+        return path
+
+    def _first_look(self, path: Path) -> bool:
+        """Whether a file is there and was not looked at before."""
+        if not self.disk.look or path in self._seen or not path.is_file():
+            return False
+        self._seen.add(path)
+        return True
+
+    def _set_aside(self, path: Path, reason: str | None) -> bool:
+        """Set a file aside if there is a reason."""
+        if reason:
+            blocks.set_aside(path, reason, "it will be made again", not self.disk.rename, self.disk.say)
+        return bool(reason)
 
     def _trusted(self, folder: Path) -> tuple[list[Block], list[Block]]:
         """Finished blocks that can be trusted, and those that cannot."""
@@ -108,8 +135,6 @@ class Planner:
 
 def why_stale(path: Path, settings: dict[str, Any], code: str) -> str | None:
     """Why a finished block does not belong to these settings and this code, or None when it does."""
-    from perennial import store
-
     with store.open_checked(path) as file:
         recorded = json.loads(file.attrs.get("settings", "{}"))
         recorded_code = str(file.attrs.get("code", ""))
@@ -117,6 +142,13 @@ def why_stale(path: Path, settings: dict[str, Any], code: str) -> str | None:
     if different:
         return f"was trained with other settings ({'; '.join(different[:3])})"
     return "was trained by other code" if recorded_code != code else None
+
+
+def why_other_data(path: Path, checksum: str) -> str | None:
+    """Why a data set file is not the one that the code asks for, or None when it is."""
+    with store.open_checked(path) as file:
+        recorded = str(file.attrs.get("sha256", ""))
+    return f"holds other data (sha256 {recorded}, wanted {checksum})" if recorded != checksum else None
 
 
 def differences(recorded: Any, wanted: Any, key: str = "") -> list[str]:

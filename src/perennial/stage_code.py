@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from perennial import code_hash, registry
+from perennial import code_hash, datasets, registry
 
 PUBLISHED = Path(__file__).parent / "published"
 REPORT = Path(__file__).parent / "report"
@@ -16,8 +16,9 @@ PARTS = {"procedure": "procedures", "problem": "problems", "network": "networks"
 
 
 def train(settings: dict[str, Any]) -> str:
-    """Code of a run."""
-    return code_hash.digest(train_modules(settings))
+    """Code of a run, with the checksum of its data set."""
+    dataset = registry.module("problems", settings["problem"]["name"]).DATASET
+    return code_hash.digest(train_modules(settings), text=checksum(dataset) if dataset else "")
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
@@ -26,6 +27,14 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
     fused = f"perennial.engines.fused.{settings['algorithm']['name']}"
     return [*modules, *([fused] if code_hash.exists(fused) else [])]
+
+
+def checksum(dataset: str) -> str:
+    """SHA-256 of a data set's content, as `perennial.datasets` declares it.
+
+    The code that fetches a data set may change without training anything again; its content may not.
+    """
+    return str(getattr(datasets, f"{dataset.upper()}_SHA256"))
 
 
 def metrics() -> str:

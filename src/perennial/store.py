@@ -98,7 +98,8 @@ def check(path: Path) -> str | None:
         return f"cannot be read ({error.strerror})"
     if len(mark) < USER_BLOCK or not mark.startswith(MAGIC):
         return "has no end mark (a writer was stopped, or it is not one of ours)"
-    length_text, expected = mark[len(MAGIC) :].rstrip(b"\0").decode("ascii", "replace").split("\n")[:2]
+    lines = mark[len(MAGIC) :].rstrip(b"\0").decode("ascii", "replace").split("\n")
+    length_text, expected = (*lines, "", "")[:2]
     length, found = _digest(path)
     if str(length) != length_text:
         return f"is truncated ({length} of {length_text} bytes)"

@@ -58,7 +58,8 @@ def set_seeds(folder: Path, seeds: int) -> None:
 
 def _harmless(folder: Path) -> None:
     """All that must plan nothing: touched sources, comments, docstrings, key order, 100.0 for 100, another
-    block size, engine and data folder, deleted sequences, and settings of a variant that does not run."""
+    block size, engine and data folder, deleted sequences and data, and settings of a variant that does not
+    run."""
 
     def change(config: dict) -> None:
         config |= {"block_size": 1, "engine": "stacked", "data": {"root": "/somewhere"}}
@@ -74,6 +75,7 @@ def _harmless(folder: Path) -> None:
     for path in [folder / "Snakefile", *folder.glob("rules/*"), *(folder / "src").rglob("*.py")]:
         os.utime(path, (later, later))
     shutil.rmtree(folder / "results" / "smoke" / "sequences")
+    shutil.rmtree(folder / "results" / "data")
 
 
 @scenario
@@ -129,6 +131,14 @@ def replacement_rate(folder: Path) -> list[str]:
 
 @scenario
 def more_seeds(folder: Path) -> list[str]:
+    set_seeds(folder, 3)
+    return DRY
+
+
+@scenario
+def more_seeds_without_sequences(folder: Path) -> list[str]:
+    """Sequences that were deleted are no reason to train the old seeds again."""
+    shutil.rmtree(folder / "results" / "smoke" / "sequences")
     set_seeds(folder, 3)
     return DRY
 

@@ -108,8 +108,9 @@ def test_a_setting_concerns_its_variant_alone(answer):
     assert answer("replacement_rate").jobs == expected
 
 
-def test_more_seeds_train_only_the_new_ones(answer):
-    jobs = answer("more_seeds").jobs
+@pytest.mark.parametrize("name", ["more_seeds", "more_seeds_without_sequences"])
+def test_more_seeds_train_only_the_new_ones(answer, name):
+    jobs = answer(name).jobs
     trained = {job for job in jobs if job.startswith("train ")}
     assert trained == of("train", DIGITS, seeds=", seeds 2-2") | of("train", REGRESSION, seeds=", seeds 2-2")
     drawn = {job for job in jobs if job.startswith("sequences ")}

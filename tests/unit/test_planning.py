@@ -108,6 +108,33 @@ def test_other_code_is_stale_too(study):
     assert again == [path]
 
 
+@pytest.mark.parametrize("rename", [True, False])
+def test_bad_metrics_are_made_again_too(study, rename):
+    folder = study.folder / "metrics" / EXPERIMENT
+    for variant in (VARIANT, "backprop"):
+        store.write(folder / f"{variant}.h5", lambda file: file.attrs.update(kind="metrics"))
+    bad = folder / f"{VARIANT}.h5"
+    bad.write_bytes(bad.read_bytes()[:-1])
+    found, again, said = disk(rename=rename)
+    planner = planning.Planner(study, found)
+    for variant in (VARIANT, VARIANT, "backprop", "l2"):
+        assert planner.metrics(EXPERIMENT, variant) == folder / f"{variant}.h5"
+    assert again == [bad] and len(said) == 1 and bad.exists() != rename
+
+
+@pytest.mark.parametrize("content", ["other", "damaged", "right"])
+def test_other_data_are_set_aside(study, content):
+    path = study.results / "data" / "digits.h5"
+    checksum = "0" * 64 if content == "other" else stage_code.checksum("digits")
+    store.write(path, lambda file: file.attrs.update(sha256=checksum))
+    if content == "damaged":
+        path.write_bytes(path.read_bytes()[:-1])
+    found, again, said = disk(rename=True)
+    assert planning.Planner(study, found).dataset("digits") == path
+    assert path.exists() == (content == "right") and len(said) == (content != "right")
+    assert not again  # training asks for it where it is needed
+
+
 def test_a_thousand_blocks_are_planned_fast(study, tmp_path):
     size = 4
     many = config.load(

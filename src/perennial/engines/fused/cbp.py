@@ -16,7 +16,7 @@ from numba import njit
 
 from perennial import streams
 from perennial.algorithms.cbp import UNIT_STRIDE, Settings
-from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing
+from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing
 from perennial.engines.fused.rows import dot
 from perennial.networks.mlp import bounds
 from perennial.streams.compiled import block, fill_uniforms, uniform
@@ -91,9 +91,9 @@ def hooks(layout: Layout) -> Hooks:
 
     layers, hidden = range(layout.layers), range(layout.layers - 1)
     rows, biases = [_row(layout, n) for n in layers], [bias(layout, n) for n in layers]
-    refreshes = _in_turn([_refresh(layout, n) for n in layers])
-    tests = _in_turn([_test(layout, n) for n in hidden])
-    renewals = _in_turn([_renew_layer(layout, n) for n in hidden])
+    refreshes = in_turn([_refresh(layout, n) for n in layers])
+    tests = in_turn([_test(layout, n) for n in hidden])
+    renewals = in_turn([_renew_layer(layout, n) for n in hidden])
 
     @njit(**INNER)
     def end(net, own, work, seed, task, step):
@@ -103,20 +103,6 @@ def hooks(layout: Layout) -> Hooks:
         renewals(net, own, work, seed, task, step)
 
     return Hooks(rows, biases, nothing, end)
-
-
-def _in_turn(functions: list[Callable]) -> Callable:
-    """A compiled `end` hook that calls the given ones in turn."""
-    if len(functions) == 1:
-        return functions[0]
-    first, rest = functions[0], _in_turn(functions[1:])
-
-    @njit(**INNER)
-    def both(net, own, work, seed, task, step):
-        first(net, own, work, seed, task, step)
-        rest(net, own, work, seed, task, step)
-
-    return both
 
 
 def _row(layout: Layout, layer: int) -> Callable:

@@ -128,6 +128,20 @@ def nothing_more(net: Any, own: Any, work: Any, seed: int, task: int, step: int)
     """An `end` hook that does nothing."""
 
 
+def in_turn(functions: list[Callable]) -> Callable:
+    """A compiled function that calls the given ones in turn: a loop over layers, unrolled."""
+    if len(functions) == 1:
+        return functions[0]
+    first, rest = functions[0], in_turn(functions[1:])
+
+    @numba.njit(**INNER)
+    def both(*arguments):
+        first(*arguments)
+        rest(*arguments)
+
+    return both
+
+
 def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
     """Compile a function with some of its global names bound to constants or compiled functions.
 

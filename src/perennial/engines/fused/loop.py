@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from perennial.engines.fused.layout import INNER, Hooks, Layout, specialise
+from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, specialise
 from perennial.networks.mlp import LEAK
 
 # Bound by `compile_loop`; named here so that the template reads as a function.
@@ -46,31 +46,9 @@ def compile_loop(name: str, layout: Layout, hooks: Hooks) -> Callable:
         end=hooks.end,
         load=_load(layout, hooks.dense),
         judge=_judge(layout),
-        forward=_one_after_another(forwards, 2),
-        backward=_one_after_another(backwards, 3),
+        forward=in_turn(forwards),
+        backward=in_turn(backwards),
     )
-
-
-def _one_after_another(functions: list[Callable], arguments: int) -> Callable:
-    """A compiled function that calls the given ones in turn: the loop over layers, unrolled."""
-    if len(functions) == 1:
-        return functions[0]
-    first, rest = functions[0], _one_after_another(functions[1:], arguments)
-    if arguments == 2:
-
-        @njit(**INNER)
-        def two(net, work):
-            first(net, work)
-            rest(net, work)
-
-        return two
-
-    @njit(**INNER)
-    def three(net, own, work):
-        first(net, own, work)
-        rest(net, own, work)
-
-    return three
 
 
 def _load(layout: Layout, dense: bool) -> Callable:

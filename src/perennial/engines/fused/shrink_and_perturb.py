@@ -12,7 +12,7 @@ from perennial import streams
 from perennial.algorithms.shrink_and_perturb import Settings
 from perennial.engines.fused import l2
 from perennial.engines.fused.backprop import unpack, unsupported
-from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing
+from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing
 from perennial.streams.compiled import fill_normals, fill_sum4
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
@@ -32,7 +32,7 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
 def hooks(layout: Layout) -> Hooks:
     """The update of L2, then noise."""
     row, bias = l2.row_and_bias(layout)
-    add = _in_turn([_add_noise(layout, layer) for layer in range(layout.layers)])
+    add = in_turn([_add_noise(layout, layer) for layer in range(layout.layers)])
 
     @njit(**INNER)
     def end(net, own, work, seed, task, step):
@@ -52,20 +52,6 @@ def _starts(layout: Layout) -> list[int]:
     """Where in the long draw each array begins: weight_0, bias_0, weight_1, ..., and where the last one ends."""
     counts = [n for i, o in zip(layout.sizes, layout.sizes[1:], strict=False) for n in (i * o, o)]
     return [0, *np.cumsum(counts).tolist()]
-
-
-def _in_turn(functions: list[Callable]) -> Callable:
-    """A compiled function that calls the given ones in turn."""
-    if len(functions) == 1:
-        return functions[0]
-    first, rest = functions[0], _in_turn(functions[1:])
-
-    @njit(**INNER)
-    def both(net, std, noise):
-        first(net, std, noise)
-        rest(net, std, noise)
-
-    return both
 
 
 def _add_noise(layout: Layout, layer: int) -> Callable:
