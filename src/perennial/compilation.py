@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numba
 
+from perennial import store
+
 
 def cache_folder() -> Path:
     """Where compiled loops are kept: a folder per state of this package's compiled sources.
@@ -17,8 +19,9 @@ def cache_folder() -> Path:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).parent
-    for path in sorted([*package.glob("engines/fused/*.py"), *package.glob("streams/*.py")]):
-        digest.update(path.read_bytes())
+    for folder in ("engines/fused", "streams", "networks", "algorithms"):  # the last two lend constants
+        for path in sorted(package.glob(f"{folder}/*.py")):
+            digest.update(path.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = root / "perennial" / digest.hexdigest()[:16]
     try:
@@ -27,6 +30,18 @@ def cache_folder() -> Path:
         folder = Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}" / digest.hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def stable_source(path: Path) -> Path:
+    """A copy of a source file in the cache folder.
+
+    Numba's cache goes by the path and the date of the source. Under the name of the copy, compiled code is found
+    again from every checkout with equal sources.
+    """
+    copy = cache_folder() / path.name
+    if not copy.exists():
+        store.write_bytes(copy, path.read_bytes())
+    return copy
 
 
 numba.config.CACHE_DIR = str(cache_folder())

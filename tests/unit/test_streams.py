@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import jit, njit
 from scipy import stats
 
 from perennial import streams
@@ -94,11 +94,19 @@ def test_tensor_form_is_the_definition_bit_for_bit(form, in_numpy):
                 assert same_bits(np.ascontiguousarray(row), expected), (purpose, seed, task, step, layer)
 
 
+def compile_anew(function):
+    """The same function with the same options, not compiled yet: the first caller's options would be inherited."""
+    return jit(**function.targetoptions)(function.py_func)
+
+
+fill_normals_anew, fill_sum4_anew = compile_anew(compiled.fill_normals), compile_anew(compiled.fill_sum4)
+
+
 @njit(fastmath=True, error_model="numpy")
 def fast_caller(words, uniforms, normals, sums, purpose, seed, task, step, layer):
     """As an algorithm's loop might: fast mathematics here must not reach into the streams."""
-    compiled.fill_normals(normals, purpose, seed, task, step, layer)
-    compiled.fill_sum4(sums, purpose, seed, task, step, layer)
+    fill_normals_anew(normals, purpose, seed, task, step, layer)
+    fill_sum4_anew(sums, purpose, seed, task, step, layer)
     for k in range(16):
         words[k] = compiled.block(purpose, seed, task, step, layer, k)[0]
         uniforms[k] = compiled.uniform(words[k])

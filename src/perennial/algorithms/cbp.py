@@ -39,6 +39,7 @@ class Settings(adam.Settings):
         "adaptation",
         "weight",
         "feature_by_input",
+        "random",
     ] = switch(
         "adaptable_contribution",
         "instantaneous utility of a unit",
@@ -141,7 +142,12 @@ def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) ->
     units["utility"].mul_(eta).add_(y, alpha=1 - eta)
     mature = units["age"] > settings.maturity_threshold
     number = _number_to_replace(settings, units, mature, layer, clock)  # [r]
-    rank = torch.where(mature, units["utility"] / correction, torch.inf).argsort(dim=1, stable=True)
+    score = units["utility"] / correction
+    if settings.utility == "random":
+        score = tensors.uniforms(streams.REPLACEMENT, clock, layer, h.shape[2] + 1)[
+            :, 1:
+        ]  # number 0 is the coin
+    rank = torch.where(mature, score, torch.inf).argsort(dim=1, stable=True)
     return [(r, int(rank[r, k])) for r in range(len(number)) for k in range(int(number[r]))]
 
 
@@ -159,7 +165,7 @@ def _instantaneous_utility(kind: str, weights: dict[str, Any], layer: int, h: An
         return outgoing * deviation / incoming  # arXiv eqs. 6-8
     if kind == "adaptation":
         return 1 / incoming
-    return outgoing if kind == "weight" else deviation / incoming
+    return outgoing if kind in ("weight", "random") else deviation / incoming
 
 
 def _number_to_replace(settings: Settings, units: State, mature: Any, layer: int, clock: Clock) -> Any:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import numba
 import numpy as np
 
-from perennial import compilation  # noqa: F401  first: it says where compiled code is kept
+from perennial import compilation
 
 # Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
 NARROW = 8  # outputs of a first layer that is better held as [o, i]
@@ -148,6 +149,8 @@ def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
     The compiled code is cached on disk under `name`, which must therefore spell out every constant. (A closure
     would do the same, but numba does not find a cached closure over compiled functions again.)
     """
-    bound = FunctionType(template.__code__, {**template.__globals__, **constants}, name)
+    source = compilation.stable_source(Path(template.__code__.co_filename))
+    code = template.__code__.replace(co_filename=str(source))
+    bound = FunctionType(code, {**template.__globals__, **constants}, name)
     bound.__qualname__ = name
     return numba.njit(cache=True, **FAST)(bound)

@@ -1,0 +1,124 @@
+"""Small runs of any algorithm under any engine, for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perennial import config, engines, one_thread, registry  # noqa: F401
+from perennial.problems import Arrays
+from perennial.procedures.task_stream import TaskStream
+
+REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
+REPOSITORY = Path(__file__).parents[2]
+
+# Hyper-parameters for the tests: chosen so that everything an algorithm does happens within a few hundred steps.
+SHIPPED: dict[str, dict[str, Any]] = {
+    "backprop": {"name": "backprop", "step_size": 0.01},
+    "l2": {"name": "l2", "step_size": 0.01, "weight_decay": 0.003},
+    "shrink_and_perturb": {
+        "name": "shrink_and_perturb", "step_size": 0.01, "weight_decay": 0.003, "noise_std": 0.001,
+    },
+    "adam": {"name": "adam", "step_size": 0.001},
+    "cbp": {"name": "cbp", "step_size": 0.01, "replacement_rate": 0.01, "maturity_threshold": 10},
+}  # fmt: skip
+
+
+def hyper(algorithm: str) -> dict[str, Any]:
+    """Hyper-parameters of an algorithm: ours, those of its first variant in config.yaml, or its defaults.
+
+    So a file added to `algorithms/` is tested without another edit.
+    """
+    if algorithm in SHIPPED:
+        return SHIPPED[algorithm]
+    study = config.load(REPOSITORY / "config.yaml")
+    for experiment in study.all_experiments.values():
+        for variant in experiment.variants.values():
+            if variant.settings["algorithm"]["name"] == algorithm:
+                return variant.settings["algorithm"]
+    return {"name": algorithm}
+
+
+def algorithms() -> list[str]:
+    """Every algorithm that has a file."""
+    return registry.names("algorithms")
+
+
+def variant(problem: str, algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Settings of a small run.
+
+    Args:
+        problem: REGRESSION (20-5-1, tasks of 100 examples) or DIGITS (64-40-40-10, the images of `digits`).
+        algorithm: name and hyper-parameters.
+        changes: replace `hidden`, `activation`, `tasks`, `precision`, `measures`, `reset`; any other is a setting
+            of the problem.
+    """
+    defaults = {"flip_every": 100} if problem == REGRESSION else {"probe_examples": 50}
+    hidden = changes.pop("hidden", [5] if problem == REGRESSION else [40, 40])
+    return {
+        "procedure": {"name": "task_stream", "reset": changes.pop("reset", "none")},
+        "network": {"name": "mlp", "hidden": hidden, "activation": changes.pop("activation", "relu")},
+        "algorithm": algorithm,
+        "measures": changes.pop("measures", {}),
+        "tasks": changes.pop("tasks", 2),
+        "precision": changes.pop("precision", "float64"),
+        "problem": {"name": problem, **defaults, **changes},
+    }
+
+
+def engines_of(settings: dict[str, Any]) -> list[str]:
+    """The engines that can train a variant."""
+    return ["stacked"] if engines.choose(settings) == "stacked" else ["stacked", "fused"]
+
+
+@cache
+def digits(images: int = 1797) -> Arrays:
+    """The first images of the digits."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return {"images": bunch.images[:images].astype(np.uint8), "labels": bunch.target[:images].astype(np.uint8)}
+
+
+def stream(settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797) -> TaskStream:
+    """Runs before their first task."""
+    module = registry.module("problems", settings["problem"]["name"])
+    choices = engines.parse("problems", settings["problem"])
+    met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
+    return TaskStream(settings, seeds, met, digits(images) if module.DATASET else None, engine)
+
+
+def train(settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797) -> dict[str, Any]:
+    """The last state of runs, all trained in one stack."""
+    runs = stream(settings, seeds, engine, images)
+    for index in range(settings["tasks"]):
+        runs.task(index)
+    return runs.trainer.state()
+
+
+def leaves(state: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """All arrays of a state with their paths."""
+    if isinstance(state, dict):
+        for key in sorted(state):
+            yield from leaves(state[key], f"{path}/{key}" if path else key)
+    else:
+        yield path, state
+
+
+def gaps(one: Any, other: Any) -> dict[str, float]:
+    """Largest absolute difference of every array of two states of the same layout."""
+    a, b = dict(leaves(one)), dict(leaves(other))
+    assert a.keys() == b.keys(), (sorted(a), sorted(b))
+    for path in a:
+        assert a[path].shape == b[path].shape and a[path].dtype == b[path].dtype, path
+    return {path: float(np.abs(a[path] - b[path]).max(initial=0)) for path in a}
+
+
+def same_bits(one: Any, other: Any, branch: str = "") -> bool:
+    """Whether two states (or one branch of them) are equal to the last bit."""
+    a, b = (dict(leaves(state[branch] if branch else state)) for state in (one, other))
+    return a.keys() == b.keys() and all(a[path].tobytes() == b[path].tobytes() for path in a)
