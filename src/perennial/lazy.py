@@ -1,4 +1,4 @@
-"""Import torch at its first use.
+"""Import heavy libraries at their first use.
 
 Config checks, planning, figures and the report read the settings of every algorithm. They must not pay for
 importing torch, while an algorithm's file should still look like any PyTorch file.
@@ -21,3 +21,4 @@ class LazyModule:
 
 
 torch: Any = LazyModule("torch")
+seaborn: Any = LazyModule("seaborn")  # planning asks each figure what it needs, and draws none

@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from perennial.figures._read import Metric
+from perennial.lazy import seaborn as sns
 
 INK, FAINT, GRID, PAPER = "#2b2f38", "#6b7080", "#e3e5ea", "#ffffff"
 # Okabe and Ito's colours, darkened or lightened to be seen on white and on near-black alike.
