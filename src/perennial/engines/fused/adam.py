@@ -74,21 +74,29 @@ def _begin(layout: Layout) -> Callable:
     return begin
 
 
+def _moments(layout: Layout) -> Callable:
+    """The moments after a gradient g, without ever coming near the smallest numbers of the type."""
+    zero, one, tiny = (layout.number(n) for n in (0, 1, TINY))
+
+    @njit(**INNER)
+    def moments(rates, m, v, g):
+        first = rates[BETA_1] * m + (one - rates[BETA_1]) * g
+        second = rates[BETA_2] * v + (one - rates[BETA_2]) * g * g
+        return first if abs(first) > tiny else zero, second if second > tiny else zero
+
+    return moments
+
+
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot, zero, one, tiny = dot(layout, layer), *(layout.number(n) for n in (0, 1, TINY))
+    row_dot, moments = dot(layout, layer), _moments(layout)
 
     @njit(**INNER)
     def row(net, own, j, a, b):
         rates, w, m, v = own[0], net[0][layer], own[3][0][layer], own[4][0][layer]
-        beta_1, beta_2, epsilon, decay = rates[BETA_1], rates[BETA_2], rates[EPSILON], rates[DECAY]
-        scale, root = rates[SCALE], rates[ROOT]
+        epsilon, decay, scale, root = rates[EPSILON], rates[DECAY], rates[SCALE], rates[ROOT]
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
-            g = a * b[layer, i] + decay * w[j, i]
-            first = beta_1 * m[j, i] + (one - beta_1) * g
-            second = beta_2 * v[j, i] + (one - beta_2) * g * g
-            m[j, i] = first if abs(first) > tiny else zero
-            v[j, i] = second if second > tiny else zero
+            m[j, i], v[j, i] = moments(rates, m[j, i], v[j, i], a * b[layer, i] + decay * w[j, i])
             w[j, i] -= scale * m[j, i] / (np.sqrt(v[j, i]) / root + epsilon)
         return s
 
@@ -96,15 +104,13 @@ def _row(layout: Layout, layer: int) -> Callable:
 
 
 def _bias(layout: Layout, layer: int) -> Callable:
-    lead, one = layout.leads[layer], layout.number(1)
+    lead, moments = layout.leads[layer], _moments(layout)
 
     @njit(**INNER)
     def update(net, own, delta):
         rates, w, m, v = own[0], net[1][layer], own[3][1][layer], own[4][1][layer]
         for i in range(lead):
-            g = delta[layer, i] + rates[DECAY] * w[i]
-            m[i] = rates[BETA_1] * m[i] + (one - rates[BETA_1]) * g
-            v[i] = rates[BETA_2] * v[i] + (one - rates[BETA_2]) * g * g
+            m[i], v[i] = moments(rates, m[i], v[i], delta[layer, i] + rates[DECAY] * w[i])
             w[i] -= rates[SCALE] * m[i] / (np.sqrt(v[i]) / rates[ROOT] + rates[EPSILON])
 
     return update
