@@ -81,7 +81,10 @@ def digits(images: int = 1797) -> Arrays:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return {"images": bunch.images[:images].astype(np.uint8), "labels": bunch.target[:images].astype(np.uint8)}
+    return {
+        "images": bunch.images[:images].astype(np.uint8),
+        "labels": bunch.target[:images].astype(np.uint8),
+    }
 
 
 def stream(settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797) -> TaskStream:
