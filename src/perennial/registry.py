@@ -6,6 +6,7 @@ Adding a method is adding a file: nothing else has to be told about it.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,7 @@ def nearest(name: str, allowed: list[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+@functools.cache
 def module(kind: str, name: str) -> ModuleType:
     """The module of that name.
 

@@ -25,8 +25,10 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     """Where a run's code begins: its own procedure, problem, network, algorithm, fast path and measures."""
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
-    fused = f"perennial.engines.fused.{settings['algorithm']['name']}"
-    return [*modules, *([fused] if code_hash.exists(fused) else [])]
+    algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
+    folders = ("perennial.algorithms", "perennial.engines.fused")
+    candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
+    return [*modules, *filter(code_hash.exists, candidates)]
 
 
 def checksum(dataset: str) -> str:

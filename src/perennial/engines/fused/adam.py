@@ -48,11 +48,11 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
     return {"optimiser": optimiser, "algorithm": {}}
 
 
-def hooks(layout: Layout) -> Hooks:
+def hooks(settings: Settings, layout: Layout) -> Hooks:
     """Moments of every weight change at every step, so every row is swept."""
     layers = range(layout.layers)
     rows, biases = [_row(layout, n) for n in layers], [_bias(layout, n) for n in layers]
-    return Hooks(rows, biases, _begin(layout), nothing_more, dense=True)
+    return Hooks("adam", rows, biases, _begin(layout), nothing_more, dense=True)
 
 
 def _begin(layout: Layout) -> Callable:

@@ -85,7 +85,7 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
     return {"optimiser": {}, "algorithm": hidden}
 
 
-def hooks(layout: Layout) -> Hooks:
+def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The update of backpropagation; then test all hidden layers, then renew units in all of them."""
     from perennial.engines.fused.backprop import bias
 
@@ -102,7 +102,7 @@ def hooks(layout: Layout) -> Hooks:
         tests(net, own, work, seed, task, step)
         renewals(net, own, work, seed, task, step)
 
-    return Hooks(rows, biases, nothing, end)
+    return Hooks("cbp", rows, biases, nothing, end)
 
 
 def _row(layout: Layout, layer: int) -> Callable:

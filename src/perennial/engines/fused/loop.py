@@ -33,10 +33,10 @@ def online(net, own, work, table, order, places, targets, seed, task, first_step
         end(net, own, work, seed, task, first_step + step)
 
 
-def compile_loop(name: str, layout: Layout, hooks: Hooks) -> Callable:
+def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
     """The loop of one algorithm for one shape of network."""
     shape = "x".join(map(str, layout.sizes))
-    label = f"online_{name}_{shape}_{layout.activation}_{layout.loss}_{layout.dtype}"
+    label = f"online_{hooks.name}_{shape}_{layout.activation}_{layout.loss}_{layout.dtype}"
     forwards = [_forward(layout, layer) for layer in range(layout.layers)]
     backwards = [_backward(layout, hooks, layer) for layer in reversed(range(layout.layers))]
     return specialise(

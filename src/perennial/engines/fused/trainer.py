@@ -30,9 +30,10 @@ class FusedTrainer:
         self.module, self.hyper = fused_module(name), parse("algorithms", settings["algorithm"])
         self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
         self.seeds, self.network = seeds, network
-        if (name, self.layout) not in _LOOPS:
-            _LOOPS[name, self.layout] = compile_loop(name, self.layout, self.module.hooks(self.layout))
-        self.loop = _LOOPS[name, self.layout]
+        hooks = self.module.hooks(self.hyper, self.layout)
+        if (hooks.name, self.layout) not in _LOOPS:
+            _LOOPS[hooks.name, self.layout] = compile_loop(self.layout, hooks)
+        self.loop = _LOOPS[hooks.name, self.layout]
         self.work = workspace(self.layout)
         self._runs: list[tuple[tuple, tuple]] = []
         self._table: tuple[np.ndarray, tuple] | None = None
