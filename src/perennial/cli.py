@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
     dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
-        datasets.make(dataset_name, dataset, study.data_root)
+        try:
+            datasets.make(dataset_name, dataset, study.data_root)
+        except datasets.DataError as error:
+            print(error, file=sys.stderr)
+            return 1
     sequence = folder / "sequences" / name
     sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [options.seed], sequence)
     training.train_block(

@@ -1,4 +1,4 @@
-"""Find problems, networks, algorithms, procedures and figures by their file name.
+"""Find problems, networks, algorithms, procedures, figures and data sets by their file name.
 
 Adding a method is adding a file: nothing else has to be told about it.
 """
@@ -10,7 +10,7 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-KINDS = ("problems", "networks", "algorithms", "procedures", "figures")
+KINDS = ("problems", "networks", "algorithms", "procedures", "figures", "datasets")
 
 
 class UnknownName(LookupError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from perennial import code_hash, datasets, registry
+from perennial import code_hash, registry
 
 PUBLISHED = Path(__file__).parent / "published"
 REPORT = Path(__file__).parent / "report"
@@ -30,11 +30,11 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
 
 
 def checksum(dataset: str) -> str:
-    """SHA-256 of a data set's content, as `perennial.datasets` declares it.
+    """SHA-256 of a data set's content, as its file in `perennial.datasets` declares it.
 
     The code that fetches a data set may change without training anything again; its content may not.
     """
-    return str(getattr(datasets, f"{dataset.upper()}_SHA256"))
+    return str(registry.module("datasets", dataset).SHA256)
 
 
 def metrics() -> str:
