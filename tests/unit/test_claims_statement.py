@@ -52,7 +52,7 @@ claims:
         ("statistic: v @ end", "statistic: {sum: [v @ end]}", "difference, ratio, spread"),
         ("at_least: 0, ", "", "at_least or at_most"),
         ("kind: ordinal", "kind: ordnal", "claims.0.kind"),
-        ("last: 2, ", "", "from and to, last"),
+        ("last: 2, ", "", "from and to, points, last"),
         ("band: {at_least: 0, why: w}", "published: 1", "has no band"),
         ("title: t", "titel: t", "title"),
         ("windows: {end", "windows: {end: {end", "not YAML"),
