@@ -182,7 +182,9 @@ def test_published_place_takes_the_shared_ups_and_downs_off():
     window = CLAIMS.windows["published_low"]
     assert published_place("sigmoid_0.001", "error", window, CLAIMS) == 16 * 40_000
     plain = window.model_copy(update={"relative_to": None})
-    assert published_place("sigmoid_0.001", "error", plain, CLAIMS) == 35 * 40_000  # where linear dips as well
+    assert (
+        published_place("sigmoid_0.001", "error", plain, CLAIMS) == 35 * 40_000
+    )  # where linear dips as well
     assert published_place("no_such", "error", window, CLAIMS) is None
     values = np.tile(np.arange(75.0), (3, 1))
     assert (

@@ -182,7 +182,10 @@ def test_sequences_are_named_by_what_determines_them():
 
 def test_a_variant_may_change_the_problems_settings_and_its_number_of_tasks():
     few = {"algorithm": {"name": "backprop", "step_size": 0.1}, "problem": {"probe_examples": 7}}
-    grid = {"algorithm": {"name": "backprop", "step_size": 0.5}, "grid": {"problem.order": ["fresh", "cyclic"]}}
+    grid = {
+        "algorithm": {"name": "backprop", "step_size": 0.5},
+        "grid": {"problem.order": ["fresh", "cyclic"]},
+    }
     tasks = {"few": 5, "grid_*": 50}
     study = config.load(
         edited(

@@ -34,9 +34,7 @@ def published_value(expression: Expression, claims: Claims) -> tuple[float, str]
     return a - b, above_a or turned
 
 
-def _published_term(
-    variant: str, metric: str, window: Window, claims: Claims
-) -> tuple[float, str] | None:
+def _published_term(variant: str, metric: str, window: Window, claims: Claims) -> tuple[float, str] | None:
     line = published_series(variant, metric, claims)
     if line is None:
         return None
