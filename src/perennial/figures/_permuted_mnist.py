@@ -20,7 +20,7 @@ STEPS = {
     "backprop_0.001": (_style.BLUE, "step 0.001"),
 }  #: variant -> (colour, label)
 SOURCES = "Lines: ours, {seeds}. Dots: published, 30 runs."
-NOT_RUN = "published only: not run at this scale"
+NOT_RUN = "not run at this scale"
 CAPTION = (
     "Lines: ours, mean over seeds; bands: 95 % interval. Dots joined by a thin line: the published mean of 30 "
     "runs, from the vector figure of the preprint (tasks 1 to 20, then every tenth); gaps are points hidden "
@@ -114,7 +114,7 @@ def panel(
             mean = np.where(line.above, np.inf, line.mean)
             _edges(axis, line.x, mean, _style.darker(colour), filled=False)
     if not set(looks) & set(ours):
-        axis.text(0.98, 0.04, NOT_RUN, transform=axis.transAxes, ha="right", color=_style.FAINT, fontsize=9)
+        axis.set_title(NOT_RUN, loc="right", color=_style.FAINT, fontsize=9, fontweight="normal")
 
 
 def _edges(axis: Axes, x: np.ndarray, mean: np.ndarray, colour: str, filled: bool) -> None:
