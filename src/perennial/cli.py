@@ -70,14 +70,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def verdicts(options: argparse.Namespace) -> int:
-    """Print the table of verdicts of the scale and the path of its report."""
-    folder = _study(options).folder
+    """Print the table of verdicts of the scale, or of one experiment, and the path of its report."""
+    study = _study(options)
+    folder, only = study.folder, options.experiment
+    if only:
+        study.experiment(only)  # a slip of the pen is told with the known names
     path = folder / "claims.csv"
     if not path.is_file():
         print(f"{path}: not there yet; `make` or `snakemake` makes it", file=sys.stderr)
         return 1
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if only in (None, row["experiment"])]
     print(table(rows))
     counts = {row["verdict"]: sum(other["verdict"] == row["verdict"] for other in rows) for row in rows}
     print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
@@ -149,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
         sub.add_argument("--scale", help="another scale than the config's")
+        if command is verdicts:
+            sub.add_argument("experiment", nargs="?", help="an experiment of the config; default: all")
         if command is run:
             _add_run_options(sub)
     return parser
