@@ -32,14 +32,6 @@ Hook = Callable[[int, Any], Any]  # (layer, [r, b, h]) -> [r, b, h]
 State = dict[str, Any]  # nested: weights, buffers, optimiser, algorithm, problem
 
 
-class Clock(NamedTuple):
-    """Whose step, and which: what the random streams need to know."""
-
-    seeds: list[int]  # of the runs, in the order of axis r
-    task: int
-    step: int  # within the task
-
-
 def hooks(algorithm: ModuleType, settings: Any, state: State, clock: Clock | None) -> dict[str, Hook]:
     """What an algorithm does in the forward pass, as arguments for `Network.forward`; empty if it leaves it alone.
 
@@ -54,3 +46,11 @@ def hooks(algorithm: ModuleType, settings: Any, state: State, clock: Clock | Non
 
     names = (name for name in ("pre_activation", "post_activation") if hasattr(algorithm, name))
     return {name: bound(getattr(algorithm, name)) for name in names}
+
+
+class Clock(NamedTuple):
+    """Whose step, and which: what the random streams need to know."""
+
+    seeds: list[int]  # of the runs, in the order of axis r
+    task: int
+    step: int  # within the task
