@@ -257,6 +257,11 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
         f"{OWN}/variants/l2/problem/name",
         ["another problem is another experiment"],
     ),
+    (
+        [(f"{OWN}/variants/l2/grid", {"problem.name": ["slowly_changing_regression"]})],
+        f"{OWN}/variants/l2/grid/problem/name",
+        ["another problem is another experiment"],
+    ),
     ([(f"{LAPTOP}/variants", ["cbp", "l3"])], "", ["'l3' matches no variant", "did you mean 'l2'?"]),
     ([("scales/laptop/permuted_digit", ONE)], "", ["is not known", "did you mean 'permuted_digits'?"]),
     ([(f"{OWN}/figures", ["ed_fig_2bb"])], "", ["'ed_fig_2bb' is not known", "did you mean 'ed_fig_2b'?"]),

@@ -105,7 +105,7 @@ def _values(expression: Expression, claims: Claims, paired: Paired, sample: Samp
         variant, metric, window = term(expression, claims)
         if window == SETTING:
             return paired[variant, metric].values[:, 0]
-        return _term(variant, metric, paired[variant, metric], claims, sample, claims.windows[window])
+        return _term(variant, metric, paired[variant, metric], claims.windows[window], claims, sample)
     name, operands = operation(expression)
     columns = [_values(operand, claims, paired, sample) for operand in operands]
     if name == "difference":
@@ -126,7 +126,7 @@ def _spread(columns: np.ndarray) -> np.ndarray:
 
 
 def _term(
-    variant: str, metric: str, curves: Curves, claims: Claims, sample: Sample, window: Window
+    variant: str, metric: str, curves: Curves, window: Window, claims: Claims, sample: Sample
 ) -> np.ndarray:
     if window.extremum is None:
         return curves.values[:, select(window, curves)].mean(axis=1)

@@ -135,9 +135,6 @@ def _settings(
     entry: ExperimentEntry, variant: VariantEntry, changes: dict, path: str, place: str, mistakes: Mistakes
 ) -> dict[str, Any] | None:
     """Canonical settings of one variant, or None after noting what is wrong."""
-    if variant.problem.get("name", entry.problem.get("name")) != entry.problem.get("name"):
-        mistakes.add(f"{place}.problem.name", "is not allowed (another problem is another experiment)")
-        return None
     parts = {
         name: part(getattr(entry, name), f"{path}.{name}").under(getattr(variant, name), f"{place}.{name}")
         for name in ("problem", "procedure", "network")
@@ -146,6 +143,9 @@ def _settings(
     for dotted, value in changes.items():
         owner, _, key = dotted.partition(".")
         parts[owner] = parts[owner].under({key: value}, f"{place}.grid.{owner}")
+    if parts["problem"].values.get("name") != entry.problem.get("name"):
+        mistakes.add(parts["problem"].where("name"), "is not allowed (another problem is another experiment)")
+        return None
     typed = {name: _typed(name, found, mistakes) for name, found in parts.items()}
     measures = _measures(entry, variant, path, place, mistakes)
     if measures is None or None in typed.values():
