@@ -74,10 +74,8 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
             unit_bound = (3 / network.sizes[layer]) ** 0.5
             weights[f"weight_{layer}"] = weights[f"weight_{layer}"] * (unit_bound / network.bounds[layer])
         if settings.affine == "learned":
-            weights[f"gain_{layer}"], weights[f"shift_{layer}"] = (
-                torch.ones_like(like),
-                torch.zeros_like(like),
-            )
+            weights[f"gain_{layer}"] = torch.ones_like(like)
+            weights[f"shift_{layer}"] = torch.zeros_like(like)
     return {"weights": weights, "optimiser": {}, "algorithm": units}
 
 
