@@ -31,21 +31,22 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
 def hooks(layout: Layout) -> Hooks:
     """A row is read and rewritten only where its input is not zero."""
     layers = range(layout.layers)
-    return Hooks([_row(layout, n) for n in layers], [bias(layout, n) for n in layers], nothing, nothing_more)
+    return Hooks([row(layout, n) for n in layers], [bias(layout, n) for n in layers], nothing, nothing_more)
 
 
-def _row(layout: Layout, layer: int) -> Callable:
+def row(layout: Layout, layer: int) -> Callable:
+    """w[j] <- w[j] - step_size a b, likewise; returns the dot product of the old row."""
     row_dot = dot(layout, layer)
 
     @njit(**INNER)
-    def row(net, own, j, a, b):
+    def update(net, own, j, a, b):
         w, c = net[0][layer], own[0][0] * a
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
             w[j, i] -= c * b[layer, i]
         return s
 
-    return row
+    return update
 
 
 def bias(layout: Layout, layer: int) -> Callable:
