@@ -10,7 +10,7 @@ from numba import njit
 
 from perennial.algorithms.backprop import Settings
 from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
-from perennial.engines.fused.rows import dot
+from perennial.engines.fused.rows import dot, less
 
 
 def unsupported(settings: Settings) -> str | None:
@@ -31,22 +31,21 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
 def hooks(layout: Layout) -> Hooks:
     """A row is read and rewritten only where its input is not zero."""
     layers = range(layout.layers)
-    return Hooks([row(layout, n) for n in layers], [bias(layout, n) for n in layers], nothing, nothing_more)
+    return Hooks([_row(layout, n) for n in layers], [bias(layout, n) for n in layers], nothing, nothing_more)
 
 
-def row(layout: Layout, layer: int) -> Callable:
-    """w[j] <- w[j] - step_size a b, likewise; returns the dot product of the old row."""
+def _row(layout: Layout, layer: int) -> Callable:
     row_dot = dot(layout, layer)
 
     @njit(**INNER)
-    def update(net, own, j, a, b):
+    def row(net, own, j, a, b):
         w, c = net[0][layer], own[0][0] * a
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
-            w[j, i] -= c * b[layer, i]
+            w[j, i] = less(w[j, i], c * b[layer, i])
         return s
 
-    return update
+    return row
 
 
 def bias(layout: Layout, layer: int) -> Callable:
@@ -57,6 +56,6 @@ def bias(layout: Layout, layer: int) -> Callable:
     def update(net, own, delta):
         b, step_size = net[1][layer], own[0][0]
         for i in range(lead):
-            b[i] -= step_size * delta[layer, i]
+            b[i] = less(b[i], step_size * delta[layer, i])
 
     return update

@@ -17,7 +17,7 @@ from numba import njit
 from perennial import streams
 from perennial.algorithms.cbp import UNIT_STRIDE, Settings
 from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing
-from perennial.engines.fused.rows import dot
+from perennial.engines.fused.rows import dot, less
 from perennial.networks.mlp import bounds
 from perennial.streams.compiled import block, fill_uniforms, uniform
 
@@ -121,7 +121,7 @@ def _row(layout: Layout, layer: int) -> Callable:
         s, total = row_dot(w, j, b), zero
         for i in range(w.shape[1]):
             t = w[j, i]
-            new = t - c * b[layer, i]
+            new = less(t, c * b[layer, i])
             w[j, i] = new
             total += abs(new)
             if into and not turned:
