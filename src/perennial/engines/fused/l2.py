@@ -40,7 +40,8 @@ def _row(layout: Layout, layer: int) -> Callable:
     def row(net, own, j, a, b):
         w, c, lost = net[0][layer], own[0][0] * a, own[0][1]
         s = row_dot(w, j, b)
-        for i in range(w.shape[1]):  # not (1 - lost) w: in single precision 1 - 3e-6 is wrong by 1 % of the decay
+        # Not (1 - lost) w: in single precision 1 - 3e-6 is wrong by 1 % of the decay.
+        for i in range(w.shape[1]):
             w[j, i] = less(w[j, i], lost * w[j, i] + c * b[layer, i])
         return s
 
