@@ -32,6 +32,14 @@ def both(settings: dict, seeds: list[int], images: int = 1797) -> tuple[dict, di
     return runs[0].trainer.state(), runs[1].trainer.state()
 
 
+def close(one: dict, other: dict, tolerance: float) -> None:
+    """Every number within `tolerance` of its fellow, absolutely below 1 and relatively above."""
+    a, b = dict(support.leaves(one)), dict(support.leaves(other))
+    assert a.keys() == b.keys()
+    for path in a:
+        np.testing.assert_allclose(a[path], b[path], rtol=tolerance, atol=tolerance, err_msg=path)
+
+
 def renewals(state: dict, steps: int) -> int:
     """Units that are younger than the run; one renewed again and again counts once."""
     return sum(int((own["age"] < steps).sum()) for own in state["algorithm"].values())
@@ -60,9 +68,7 @@ def test_single_precision_after_a_thousand_steps_of_digits(algorithm):
     settings = support.small(DIGITS, algorithm, tasks=2)
     settings["algorithm"] = {**settings["algorithm"], **changes}
     fused, stacked = both(settings, [0, 1], images=500)
-    a, b = dict(support.leaves(fused)), dict(support.leaves(stacked))
-    for path in a:
-        np.testing.assert_allclose(a[path], b[path], rtol=1e-6, atol=1e-6, err_msg=path)
+    close(fused, stacked, 1e-6)
     assert algorithm != "cbp" or renewals(fused, 1000) >= 20
 
 
@@ -90,5 +96,4 @@ def test_the_other_precision(problem, precision, algorithm):
     settings = support.small(problem, algorithm, precision=precision, tasks=2, **shape)
     settings["algorithm"] = {**settings["algorithm"], **changes}
     fused, stacked = both(settings, [0, 1], images=500)
-    gap = max(support.gaps(fused, stacked).values())
-    assert gap < (1e-10 if precision == "float64" else 2e-6)
+    close(fused, stacked, 1e-10 if precision == "float64" else 1e-6)
