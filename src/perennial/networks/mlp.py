@@ -7,6 +7,7 @@ Initial weights of layer l are uniform within +-g sqrt(3 / fan_in), g the gain o
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -124,7 +125,8 @@ def activate(name: str, z: Any) -> Any:
     if name == "elu":
         return torch.where(z > 0, z, torch.expm1(z.clamp(max=0)))
     if name in ("sigmoid", "swish"):
-        s = 1 / (1 + torch.exp(-z.clamp(min=-80)))  # exp(80) is finite in single precision: no slope of 0 inf
+        lowest = 1 - math.log(torch.finfo(z.dtype).max)  # exp(-z) stays finite: no slope of 0 times infinity
+        s = 1 / (1 + torch.exp(-z.clamp(min=lowest)))
         return s if name == "sigmoid" else z * s
     return {"relu": torch.relu, "tanh": torch.tanh}[name](z)
 

@@ -10,7 +10,7 @@ from numba import njit
 
 from perennial.algorithms.backprop import Settings
 from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
-from perennial.engines.fused.rows import dot
+from perennial.engines.fused.rows import dot, less
 
 
 def unsupported(settings: Settings) -> str | None:
@@ -43,7 +43,7 @@ def _row(layout: Layout, layer: int) -> Callable:
         w, c = net[0][layer], own[0][0] * a
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
-            w[j, i] -= c * b[layer, i]
+            w[j, i] = less(w[j, i], c * b[layer, i])
         return s
 
     return row
@@ -57,6 +57,6 @@ def bias(layout: Layout, layer: int) -> Callable:
     def update(net, own, delta):
         b, step_size = net[1][layer], own[0][0]
         for i in range(lead):
-            b[i] -= step_size * delta[layer, i]
+            b[i] = less(b[i], step_size * delta[layer, i])
 
     return update

@@ -20,11 +20,11 @@ from perennial.algorithms.cbp import Settings
 from perennial.engines.fused import aged_adam, backprop, renewal
 from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing, nothing_more, of_part
 from perennial.engines.fused.renewal import INCOMING, MEAN, OUTGOING, SCORE, UTILITY
-from perennial.engines.fused.rows import dot
+from perennial.engines.fused.rows import dot, less
 from perennial.streams.compiled import block, fill_uniforms, uniform
 
 REPLACEMENT = streams.REPLACEMENT
-REFRESH = 1000
+REFRESH = 50
 UTILITIES = (
     "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
     "random",
@@ -149,7 +149,7 @@ def _row(layout: Layout, layer: int) -> Callable:
         s, total = row_dot(w, j, b), zero
         for i in range(w.shape[1]):
             t = w[j, i]
-            new = t - c * b[layer, i]
+            new = less(t, c * b[layer, i])
             w[j, i] = new
             total += abs(new)
             if into and not turned:
@@ -166,7 +166,7 @@ def _row(layout: Layout, layer: int) -> Callable:
 def _refresh(layout: Layout, layer: int) -> Callable:
     """Sum |w| of this layer anew."""
     rows, columns, turned = layout.sizes[layer], layout.sizes[layer + 1], layout.turned and layer == 0
-    into, out_of = layer < layout.layers - 1, layer > 0
+    into, out_of, zero = layer < layout.layers - 1, layer > 0, layout.number(0)
 
     @njit(**INNER)
     def refresh(net, own, work, seed, task, step):
@@ -176,12 +176,15 @@ def _refresh(layout: Layout, layer: int) -> Callable:
         if out_of:
             units[OUTGOING, layer - 1, :] = 0
         for j in range(columns if turned else rows):
-            for i in range(rows if turned else columns):
-                size = abs(w[j, i])
-                if into:
-                    units[INCOMING, layer, j if turned else i] += size
-                if out_of:
-                    units[OUTGOING, layer - 1, j] += size
+            total = zero
+            for i in range(w.shape[1]):  # pads are zero
+                total += abs(w[j, i])
+                if into and not turned:
+                    units[INCOMING, layer, i] += abs(w[j, i])
+            if into and turned:
+                units[INCOMING, layer, j] = total
+            if out_of:
+                units[OUTGOING, layer - 1, j] = total
 
     return refresh
 

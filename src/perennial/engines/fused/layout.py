@@ -26,6 +26,7 @@ SMALL = 32  # inputs of a layer whose zero rows are not worth skipping
 FAST = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
 # A function within a step is always inlined: the compiler then sees through the tuples of arrays.
 INNER = {**FAST, "forceinline": True}
+EXACT = {**INNER, "fastmath": False}  # for arithmetic whose rounding matters
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import cache
 
 from numba import njit
 
-from perennial.engines.fused.layout import INNER, Layout
+from perennial.engines.fused.layout import EXACT, INNER, Layout
 
 
 @cache
@@ -28,3 +28,13 @@ def dot(layout: Layout, layer: int) -> Callable:
         return s
 
     return row_dot
+
+
+@njit(**EXACT)
+def less(w: float, change: float) -> float:
+    """w - change, where the change is a number of its own, as in the definition.
+
+    Were the two merged, w - (lost w + c b) might become (w - lost w) - c b, which is off the same way at every
+    step in single precision; and no decay would no longer be backpropagation to the last bit.
+    """
+    return w - change
