@@ -11,37 +11,23 @@ from numba import njit
 from perennial.algorithms.adam import Settings
 from perennial.engines.fused.backprop import unsupported
 from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing_more
+from perennial.engines.fused.moments import DECAY, EPSILON, moments, rates, scales_and_roots
 from perennial.engines.fused.rows import dot
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
 
-STEP, BETA_1, BETA_2, GAIN_1, GAIN_2, EPSILON, DECAY, SCALE, ROOT = range(9)  # places in the array of rates
-# A moment that fades below this is set to zero: with epsilon 1e-8 it moves no weight, and arithmetic on numbers
-# near the smallest of the type is many times slower.
-TINY = 1e-32
-FORGOTTEN = 1e-20  # below this a power of beta no longer changes 1 - power
+SCALE, ROOT = 6, 7  # of this step; further places in the array of rates
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
-    """(rates, exact rates, [steps done], first moment, second moment); moments are packed like weights."""
-    rates = [
-        settings.step_size,
-        settings.beta_1,
-        settings.beta_2,
-        1
-        - settings.beta_1,  # here, in double precision: 1 - 0.999 in single precision is wrong by 1e-5 of it
-        1 - settings.beta_2,
-        settings.epsilon,
-        settings.weight_decay,
-        0,
-        0,
-    ]
+    """(rates, tables over the step, [steps done], first moment, second moment); moments are packed like weights."""
     optimiser = state.get("optimiser")
     steps = int(optimiser["step"][run]) if optimiser else 0
     zero = {name: np.zeros_like(w) for name, w in state["weights"].items()}
-    moments = [optimiser[kind] if optimiser else zero for kind in ("first_moment", "second_moment")]
-    packed = [layout.pack(moment, run) for moment in moments]
-    return np.array(rates, layout.dtype), np.array(rates), np.array([steps]), *packed
+    kept = [optimiser[kind] if optimiser else zero for kind in ("first_moment", "second_moment")]
+    own_rates = np.array([*rates(settings), 0, 0], layout.dtype)
+    tables = scales_and_roots(settings, layout.dtype)
+    return own_rates, tables, np.array([steps]), *(layout.pack(moment, run) for moment in kept)
 
 
 def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
@@ -59,39 +45,20 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
 
 
 def _begin(layout: Layout) -> Callable:
-    """Count the step and work out its bias corrections, in double precision."""
-    dtype = np.dtype(layout.dtype).type
+    """Count the step and look up its step size and bias correction."""
 
     @njit(**INNER)
     def begin(own):
-        rates, exact, steps = own[0], own[1], own[2]
+        rates, (scales, roots), steps = own[0], own[1], own[2]
         steps[0] += 1
-        correct_1 = correct_2 = 1.0
-        if steps[0] < np.log(FORGOTTEN) / np.log(exact[BETA_1]):
-            correct_1 = 1.0 - exact[BETA_1] ** steps[0]
-        if steps[0] < np.log(FORGOTTEN) / np.log(exact[BETA_2]):
-            correct_2 = 1.0 - exact[BETA_2] ** steps[0]
-        rates[SCALE] = dtype(exact[STEP] / correct_1)
-        rates[ROOT] = dtype(np.sqrt(correct_2))
+        at = min(steps[0], scales.shape[0] - 1)
+        rates[SCALE], rates[ROOT] = scales[at], roots[at]
 
     return begin
 
 
-def _moments(layout: Layout) -> Callable:
-    """The moments after a gradient g, without ever coming near the smallest numbers of the type."""
-    zero, tiny = layout.number(0), layout.number(TINY)
-
-    @njit(**INNER)
-    def moments(rates, m, v, g):
-        first = rates[BETA_1] * m + rates[GAIN_1] * g
-        second = rates[BETA_2] * v + rates[GAIN_2] * g * g
-        return first if abs(first) > tiny else zero, second if second > tiny else zero
-
-    return moments
-
-
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot, moments = dot(layout, layer), _moments(layout)
+    row_dot, moved = dot(layout, layer), moments(layout)
 
     @njit(**INNER)
     def row(net, own, j, a, b):
@@ -99,7 +66,7 @@ def _row(layout: Layout, layer: int) -> Callable:
         epsilon, decay, scale, root = rates[EPSILON], rates[DECAY], rates[SCALE], rates[ROOT]
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
-            m[j, i], v[j, i] = moments(rates, m[j, i], v[j, i], a * b[layer, i] + decay * w[j, i])
+            m[j, i], v[j, i] = moved(rates, m[j, i], v[j, i], a * b[layer, i] + decay * w[j, i])
             w[j, i] -= scale * m[j, i] / (np.sqrt(v[j, i]) / root + epsilon)
         return s
 
@@ -107,13 +74,13 @@ def _row(layout: Layout, layer: int) -> Callable:
 
 
 def _bias(layout: Layout, layer: int) -> Callable:
-    lead, moments = layout.leads[layer], _moments(layout)
+    lead, moved = layout.leads[layer], moments(layout)
 
     @njit(**INNER)
     def update(net, own, delta):
         rates, w, m, v = own[0], net[1][layer], own[3][1][layer], own[4][1][layer]
         for i in range(lead):
-            m[i], v[i] = moments(rates, m[i], v[i], delta[layer, i] + rates[DECAY] * w[i])
+            m[i], v[i] = moved(rates, m[i], v[i], delta[layer, i] + rates[DECAY] * w[i])
             w[i] -= rates[SCALE] * m[i] / (np.sqrt(v[i]) / rates[ROOT] + rates[EPSILON])
 
     return update
