@@ -60,10 +60,14 @@ def main(root):
         row = ledger[claim] if claim else None
         agrees = row is None or (
             int(row["n"]) == n
-            and np.allclose(found, [float(row[key]) for key in ("estimate", "low", "high")], rtol=1e-4, atol=1e-4)
+            and np.allclose(
+                found, [float(row[key]) for key in ("estimate", "low", "high")], rtol=1e-4, atol=1e-4
+            )
         )
         wrong += not agrees
-        mark = "" if row is None else f"  agrees with {claim}" if agrees else f"  DISAGREES with {claim}: {row}"
+        mark = (
+            "" if row is None else f"  agrees with {claim}" if agrees else f"  DISAGREES with {claim}: {row}"
+        )
         print(f"{name:52s} n={n:<3d} {found[0]:9.4f} [{found[1]:.4f}, {found[2]:.4f}]{mark}")
     return 1 if wrong else 0
 

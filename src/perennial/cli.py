@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         sequences=[sequence],
         dataset=dataset,
         engine=options.engine or study.engine,
+        device=options.device or study.device,
         threads=1,
         code=stage_code.train(settings),
         label=f"{options.experiment}/{options.variant}",
@@ -150,6 +151,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--tasks", type=int, help="another number of tasks than the scale's")
     parser.add_argument("--engine", choices=get_args(entries.Engine), help="another than the config's")
+    parser.add_argument("--device", choices=get_args(entries.Device), help="another than the config's")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,12 @@ def train(settings: dict[str, Any]) -> str:
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
-    """Where a run's code begins: its own procedure, problem, network, algorithm, fast path and measures."""
+    """Where a run's code begins: its own procedure, problem, network, algorithm, fast paths and measures."""
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
-    fused = f"perennial.engines.fused.{settings['algorithm']['name']}"
-    return [*modules, *([fused] if code_hash.exists(fused) else [])]
+    name = settings["algorithm"]["name"]
+    fast = [f"perennial.engines.{engine}.{name}" for engine in ("fused", "graphed")]
+    return [*modules, *filter(code_hash.exists, fast)]
 
 
 def checksum(dataset: str) -> str:

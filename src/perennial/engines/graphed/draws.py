@@ -1,0 +1,43 @@
+"""The random streams inside a step: on a GPU the hundred small operations of a draw are made one kernel.
+
+The kernel does the same operations in the same order, without contracting multiplications and additions, so that
+its numbers are those of `perennial.streams` to the last bit whether or not a compiler is at hand.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from perennial.lazy import torch
+from perennial.streams import tensors
+
+OPTIONS = {"emulate_precision_casts": True}  # Inductor's name for: no fused multiply-add
+
+
+def on(device: Any, kind: str) -> Callable[..., Any]:
+    """A draw of `perennial.streams.tensors` (uniforms, normals or sum4) for a device."""
+    draw = getattr(tensors, kind)
+    return compiled(draw) if torch.device(device).type == "cuda" else draw
+
+
+def compiled(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """The draw as one kernel; uncompiled, and slower, where PyTorch cannot compile."""
+    tensors.torch = importlib.import_module("torch")  # the compiler does not see through a lazy module
+    fast = torch.compile(draw, fullgraph=True, dynamic=False, options=OPTIONS)
+    works = True
+
+    def call(*arguments: Any) -> Any:
+        nonlocal works
+        if works:
+            try:
+                return fast(*arguments)
+            except Exception as error:  # no compiler on this machine, for one: PyTorch has no common class
+                works = False
+                reason = (str(error).splitlines() or [""])[0]
+                print(f"random numbers are drawn by uncompiled code: {reason}", file=sys.stderr)
+        return draw(*arguments)
+
+    return call

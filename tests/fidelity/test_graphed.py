@@ -1,0 +1,358 @@
+"""The graphed engine: equal to the definition, and a run's bits do not depend on its neighbours.
+
+On a CPU its step runs as it stands; on a GPU, where there is one, the same tests replay it as a graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fidelity import support
+from fidelity.support import DIGITS, REGRESSION
+from requirements import require_or_skip
+
+from perennial import engines, registry, streams
+from perennial.algorithms import Clock
+from perennial.engines.graphed import draws, replay
+from perennial.engines.graphed.trainer import GraphedTrainer
+from perennial.problems import Task
+from perennial.streams import tensors
+
+ALGORITHMS = [name for name in registry.names("algorithms") if engines.fast_path("graphed", name)]
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")
+# What continual backpropagation can be asked for; rates so high that several units are renewed in a step.
+CBP = {
+    "several": {"replacement_rate": 0.3, "maturity_threshold": 3},
+    "bernoulli": {"fraction": "bernoulli", "replacement_rate": 0.05},
+    "several bernoulli": {"fraction": "bernoulli", "replacement_rate": 0.5, "maturity_threshold": 3},
+    "layer_width": {"count": "layer_width"},
+    "bias_transfer": {"bias_transfer": "on"},
+    "weight_decay": {"weight_decay": 0.01},
+    "adam": {"optimiser": "adam", "step_size": 0.001},
+    "gnt_bug": {"optimiser": "adam", "step_size": 0.001, "adam_bias_correction": "gnt_bug"},
+    **{f"utility {kind}": {"utility": kind} for kind in (
+        "contribution", "zero_contribution", "adaptation", "weight", "feature_by_input", "random",
+    )},
+}  # fmt: skip
+
+
+@pytest.fixture(params=engines.DEVICES)
+def device(request):
+    """Every device that is here."""
+    if request.param == "cuda":
+        require_or_skip("cuda", torch.cuda.is_available(), "PyTorch finds no CUDA device here")
+    return request.param
+
+
+def small(**changes) -> dict:
+    """CBP on the regression with two hidden layers of 5 and 4 units."""
+    algorithm = {**support.hyper("cbp"), **changes}
+    return support.variant(REGRESSION, algorithm, hidden=[5, 4], activation="tanh", flip_every=150, tasks=2)
+
+
+def agree(settings: dict, seeds: list[int], device: str, tolerance: float, images: int = 1797) -> dict:
+    """Assert that engine and definition end in the same state, and return the state."""
+    ours = support.train(settings, seeds, "graphed", images, device)
+    found = support.gaps(ours, support.train(settings, seeds, "stacked", images))
+    assert max(found.values()) < tolerance, found
+    return ours
+
+
+# ---- equal to the definition
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_double_precision(algorithm, device):
+    """540 steps of 64-40-40-10 in three tasks; with CBP about two hundred renewals in each layer."""
+    settings = support.variant(DIGITS, support.hyper(algorithm), tasks=3)
+    state = agree(settings, [4, 1], device, 1e-10, images=180)
+    for own in state["algorithm"].values() if algorithm == "cbp" else ():
+        assert (own["age"] < 540).sum() > 20  # the same units again and again: young ones are of little use
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_single_precision(algorithm, device):
+    """200 steps; Adam divides by roots of small moments, which makes rounding larger."""
+    settings = support.variant(DIGITS, support.hyper(algorithm), tasks=1, precision="float32")
+    agree(settings, [4, 1], device, 2e-5 if algorithm == "adam" else 5e-6, images=200)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation, device):
+    settings = support.variant(REGRESSION, support.hyper("l2"), hidden=[5, 4], activation=activation, tasks=3)
+    agree(settings, [0, 2], device, 1e-11)
+
+
+def test_a_linear_map(device):
+    agree(support.variant(REGRESSION, support.hyper("backprop"), hidden=[], tasks=3), [0], device, 1e-11)
+
+
+@pytest.mark.parametrize("given", CBP.values(), ids=CBP)
+def test_continual_backprop(given, device):
+    """300 steps; every kind of choice renews real units."""
+    state = agree(small(**given), [0, 3], device, 1e-10)
+    assert all((own["age"] < 300).any() for own in state["algorithm"].values())
+
+
+def test_noise_of_two_kinds(device):
+    given = {**support.hyper("shrink_and_perturb"), "noise": "sum4"}
+    agree(support.variant(REGRESSION, given, tasks=2), [0, 3], device, 1e-11)
+
+
+@pytest.mark.parametrize("problem", [DIGITS, REGRESSION])
+def test_performance_of_every_step(problem, device):
+    settings = support.variant(problem, support.hyper("backprop"), tasks=2)
+    found = []
+    for engine, place in (("graphed", device), ("stacked", "cpu")):
+        runs = support.stream(settings, [2, 0, 5], engine, 150, place)
+        tasks = [[problem.task(index) for problem in runs.problems] for index in range(2)]
+        found.append(np.stack([runs.trainer.train(task, index) for index, task in enumerate(tasks)]))
+    assert found[0].shape == found[1].shape and found[0].dtype == np.float64
+    np.testing.assert_allclose(*found, atol=1e-10)
+
+
+@pytest.mark.parametrize("reset", ["network", "head"])
+def test_a_network_made_anew(reset, device):
+    settings = support.variant(DIGITS, support.hyper("adam"), tasks=3, reset=reset)
+    agree(settings, [4, 1], device, 1e-10, images=60)
+
+
+# ---- contracts
+
+
+def same(one: dict, other: dict, device: str) -> bool:
+    """Whether two algorithms leave the same bits in the weights."""
+    states = [
+        support.train(
+            support.variant(DIGITS, given, precision="float32"), [0, 7], "graphed", 80, device=device
+        )
+        for given in (one, other)
+    ]
+    return support.same_bits(*states, branch="weights")
+
+
+def test_without_its_extra_an_algorithm_is_the_simpler_one(device):
+    backprop, l2 = support.hyper("backprop"), support.hyper("l2")
+    noisy, cbp = support.hyper("shrink_and_perturb"), support.hyper("cbp")
+    assert same({**cbp, "replacement_rate": 0}, backprop, device)
+    assert same({**cbp, "maturity_threshold": 10**6}, backprop, device)
+    assert same({**l2, "weight_decay": 0}, backprop, device)
+    assert same({**noisy, "noise_std": 0}, l2, device)
+    assert not same(cbp, backprop, device) and not same(noisy, l2, device)
+
+
+# ---- neighbours
+
+
+def grouped(settings: dict, blocks: list[list[int]], images: int) -> dict[int, dict]:
+    """Last states by seed, blocks trained one after the other."""
+    found = {}
+    for seeds in blocks:
+        state = support.train(settings, seeds, "graphed", images)
+        for place, seed in enumerate(seeds):
+            found[seed] = {path: array[place].copy() for path, array in support.leaves(state)}
+    return found
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_neighbours_do_not_matter(algorithm, precision):
+    """Blocks of 1, 2 and 8 runs in any order, bit for bit, on a CPU. (On a GPU benchmarks/gpu.py measures it.)"""
+    settings = support.variant(
+        DIGITS, support.hyper(algorithm), tasks=2, precision=precision, hidden=[37, 50]
+    )
+    whole = grouped(settings, [[0, 1, 2, 3, 4, 5, 6, 7]], 60)
+    for blocks in ([[7, 2, 5, 0, 1, 6, 4, 3]], [[3, 1], [6, 5]], [[4]]):
+        for seed, state in grouped(settings, blocks, 60).items():
+            assert support.same_bits(state, whole[seed]), (seed, blocks)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_neighbours_do_not_matter_to_activations(activation):
+    settings = support.variant(
+        REGRESSION, support.hyper("cbp"), activation=activation, hidden=[7], precision="float32"
+    )
+    whole = grouped(settings, [[0, 1, 2, 3, 4]], 0)
+    for seed, state in grouped(settings, [[4, 1, 0], [2], [3]], 0).items():
+        assert support.same_bits(state, whole[seed]), seed
+
+
+def test_variants_of_one_algorithm_share_a_stack(device):
+    """Each run with its own numbers: as if each had been trained alone."""
+    given = [
+        {**support.hyper("cbp"), "step_size": size, "replacement_rate": rate, "maturity_threshold": age}
+        for size, rate, age in ((0.01, 0.01, 10), (0.03, 0.2, 3), (0.02, 0.0, 5))
+    ]
+    every = [support.variant(DIGITS, one, tasks=1) for one in given]
+    runs = support.stream(every[0], [4, 1, 4], "stacked", 80)
+    tasks = [problem.task(0) for problem in runs.problems]
+    stack = GraphedTrainer(every, runs.problems[0], runs.network, [4, 1, 4], device)
+    stack.load({"weights": runs.trainer.state()["weights"]})
+    stack.train(tasks, 0)
+    found = stack.state()
+    for place, (settings, seed) in enumerate(zip(every, (4, 1, 4), strict=True)):
+        alone = support.train(settings, [seed], "stacked", 80)
+        ours = {path: array[place] for path, array in support.leaves(found)}
+        gaps = support.gaps(ours, {path: array[0] for path, array in support.leaves(alone)})
+        assert max(gaps.values()) < 1e-10, (place, gaps)
+    with pytest.raises(ValueError, match=r"must agree in .*utility"):
+        other = support.variant(DIGITS, {**given[0], "utility": "weight"}, tasks=1)
+        GraphedTrainer([every[0], other], runs.problems[0], runs.network, [0, 1], device)
+
+
+# ---- state and data
+
+
+@pytest.mark.parametrize("given", [support.hyper("cbp"), {**support.hyper("cbp"), "optimiser": "adam"}])
+def test_state_moves_between_engines(given, device):
+    """Stop after one task and go on under the other engine: the same layout, the same end."""
+    settings = support.variant(DIGITS, given, tasks=2)
+    ends = []
+    for first, second in (("stacked", "graphed"), ("graphed", "stacked"), ("graphed", "graphed")):
+        places = [device if name == "graphed" else "cpu" for name in (first, second)]
+        here, there = (
+            support.stream(settings, [3, 0], name, 80, at)
+            for name, at in zip((first, second), places, strict=True)
+        )
+        here.task(0)
+        there.trainer.load(here.trainer.state())
+        there.task(1)
+        ends.append(there.trainer.state())
+    whole = support.train(settings, [3, 0], "graphed", 80, device)
+    assert max(support.gaps(ends[0], whole).values()) < 1e-10
+    assert max(support.gaps(ends[1], whole).values()) < 1e-10
+    assert support.same_bits(ends[2], whole)
+
+
+def test_state_is_a_copy(device):
+    runs = support.stream(support.variant(DIGITS, support.hyper("adam"), tasks=1), [0], "graphed", 70, device)
+    before = runs.trainer.state()
+    runs.task(0)
+    assert (before["weights"]["bias_0"] == 0).all() and (before["optimiser"]["step"] == 0).all()
+
+
+def table(problem, runs: int, kind: str) -> list[Task]:
+    """The first task of each run: bytes or floats, permuted by an index or beforehand."""
+    tasks = [problem.task(0)] * runs
+    if kind == "permuted beforehand":
+        return [replace(t, inputs=t.rows(np.arange(len(t.inputs))), permutation=None) for t in tasks]
+    whole = (np.round(tasks[0].inputs * 16)).astype(np.uint8 if kind == "bytes" else np.float32)
+    return [replace(task, inputs=whole) for task in tasks] if kind != "as given" else tasks
+
+
+@pytest.mark.parametrize(
+    "one_and_other", [("as given", "permuted beforehand"), ("bytes", "floats")], ids=["permutation", "bytes"]
+)
+def test_how_data_lie_does_not_matter(one_and_other, device):
+    """Looking a permutation up at each step, and images kept as bytes, change no bit."""
+    states = []
+    for kind in one_and_other:
+        settings = support.variant(
+            DIGITS, {"name": "backprop", "step_size": 1e-3}, tasks=1, precision="float32"
+        )
+        runs = support.stream(settings, [2, 5], "graphed", 70, device)
+        runs.trainer.train(table(runs.problems[0], 2, kind), 0)
+        states.append(runs.trainer.state())
+    assert support.same_bits(*states)
+
+
+def test_equal_tables_are_held_once(device):
+    runs = support.stream(
+        support.variant(DIGITS, support.hyper("l2"), tasks=2), [0, 1, 2], "graphed", 50, device
+    )
+    for index in range(2):
+        runs.task(index)
+    assert runs.trainer.feed.buffers["table"].shape == (50, 64)
+
+
+def test_a_feed_that_changes_its_shape(device):
+    """Tasks of other lengths, and tables of other sizes, from task to task."""
+    runs = support.stream(
+        support.variant(REGRESSION, support.hyper("l2"), tasks=3), [0, 1], "graphed", 0, device
+    )
+    other = support.stream(support.variant(REGRESSION, support.hyper("l2"), tasks=3), [0, 1], "stacked")
+    for index, steps in enumerate((40, 90, 40)):
+        tasks = [problem.task(index) for problem in runs.problems]
+        tasks = [replace(task, order=task.order[:steps]) for task in tasks]
+        if index == 1:
+            tasks = [
+                replace(t, inputs=np.tile(t.inputs, (2, 1)), targets=np.tile(t.targets, 2)) for t in tasks
+            ]
+        np.testing.assert_allclose(
+            runs.trainer.train(tasks, index), other.trainer.train(tasks, index), atol=1e-11
+        )
+
+
+# ---- random numbers and replays
+
+
+@pytest.mark.parametrize("kind", ["uniforms", "normals", "sum4"])
+def test_draws_with_the_clock_on_the_device(kind, device):
+    """Bit for bit the numbers of the streams' definition, compiled or not, wherever the clock is kept."""
+    at = {"device": device}
+    clock = Clock(torch.tensor([3, 2**31], **at), torch.tensor([5], **at), torch.tensor([1001], **at))
+    layers = torch.tensor([[7], [256 * 2001]], **at)
+    drawn = draws.on(device, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
+    for row, seed, layer in zip(drawn, (3, 2**31), (7, 256 * 2001), strict=True):
+        place = streams.Place(streams.NOISE, seed, task=5, step=1001, layer=layer)
+        assert row.tobytes() == getattr(streams, kind)(place, 200).tobytes()
+
+
+def test_draws_can_be_compiled():
+    """PyTorch's tracer goes through a whole draw (here without its code generator, which takes a minute)."""
+    clock = Clock(torch.tensor([3, 1]), torch.tensor([0]), torch.tensor([9]))
+    tensors.torch = torch
+    traced = torch.compile(tensors.normals, backend="eager", fullgraph=True)
+    expected = tensors.normals(streams.NOISE, clock, 0, 100)
+    assert torch.equal(traced(streams.NOISE, clock, 0, 100, "cpu"), expected)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 66, 67, 68, 1797, 60000])
+def test_plan_of_replays(steps, recorded):
+    warm_up, replays, rest = replay.plan(steps, recorded)
+    assert warm_up + replays * replay.UNROLL + rest == steps and 0 <= rest < replay.UNROLL + replay.WARM_UP
+    assert warm_up == 0 or replays > 0  # no recording that is not used
+
+
+# ---- choice
+
+
+def test_choice_of_engine_and_device(monkeypatch):
+    wide, narrow = (support.variant(DIGITS, support.hyper("adam"), hidden=[n]) for n in (100, 8))
+    for here in (False, True):
+        monkeypatch.setattr(engines, "cuda_here", lambda here=here: here)
+        assert engines.choose(wide) == ("graphed" if here else "fused")
+        assert engines.choose(narrow) == engines.choose(wide, device="cpu") == "fused"
+        assert engines.choose(narrow, "graphed") == "graphed" and engines.choose(wide, "stacked") == "stacked"
+        assert engines.place("graphed") == ("cuda" if here else "cpu")
+        assert engines.place("graphed", "cpu") == engines.place("fused") == engines.place("stacked") == "cpu"
+    assert engines.choose(narrow, device="cuda") == "graphed" and engines.place("graphed", "cuda") == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "words"),
+    [
+        ("fused", "cuda", "engine fused runs on the CPU only"),
+        ("graphed", "cuda", "no CUDA device on this machine"),
+        ("graphed", "tpu", "device: 'tpu' is not one of auto, cpu, cuda"),
+    ],
+)
+def test_a_bad_choice_ends_in_one_line(engine, device, words, monkeypatch):
+    monkeypatch.setattr(engines, "cuda_here", lambda: False)
+    with pytest.raises(engines.Unsupported, match=words) as caught:
+        engines.place(engine, device)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_algorithm_without_a_fast_path_is_named(monkeypatch):
+    monkeypatch.setattr(engines, "cuda_here", lambda: True)
+    monkeypatch.setattr(engines, "fast_path", lambda engine, algorithm: None)
+    settings = support.variant(DIGITS, support.hyper("adam"), hidden=[100])
+    assert engines.choose(settings) == "stacked"
+    for wanted, device in (("graphed", "auto"), ("auto", "cuda")):
+        with pytest.raises(engines.Unsupported, match=r"algorithm 'adam' has no file in engines/graphed"):
+            engines.choose(settings, wanted, device)
