@@ -1,4 +1,5 @@
 # make             install, run the study at the configured scale, print the verdicts
+# make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
 # make SCALE=paper another scale            make test    all tests
 # make bench       side-by-side speed       make lint    style of code, rules and workflow
 PYTHON ?= python3
@@ -11,11 +12,15 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study install test bench lint clean
+.PHONY: study mnist install test bench lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 	@$(BIN)/perennial verdicts $(if $(SCALE),--scale $(SCALE))
+
+mnist: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE)) -- permuted_mnist_width
+	@$(BIN)/perennial verdicts permuted_mnist_width $(if $(SCALE),--scale $(SCALE))
 
 install: $(READY)
 

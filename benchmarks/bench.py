@@ -133,7 +133,7 @@ def regression() -> Bench:
 def digits() -> Bench:
     """Permuted digits, 64-100-100-100-10."""
     settings = permuted_digits.Settings()
-    arrays, _about = datasets.MAKERS["digits"](None)
+    arrays = datasets.arrays("digits")
     met = [permuted_digits.sequence(settings, seed, 5) for seed in range(2)]
     problems = [permuted_digits.Problem(settings, seed, m, arrays) for seed, m in enumerate(met)]
     return Bench("permuted digits, 64-100-100-100-10, ReLU", problems, [100, 100, 100], 600)

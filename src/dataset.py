@@ -2,6 +2,7 @@
 
 import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
 
+import sys
 from pathlib import Path
 
 from perennial import config, datasets
@@ -10,4 +11,8 @@ from perennial.job import logged
 job = snakemake  # noqa: F821  given by Snakemake
 
 with logged(job.log[0]):
-    datasets.make(job.wildcards.dataset, Path(job.output[0]), config.load(job.config).data_root)
+    try:
+        datasets.make(job.wildcards.dataset, Path(job.output[0]), config.load(job.config).data_root)
+    except datasets.DataError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
     dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
-        datasets.make(dataset_name, dataset, study.data_root)
+        try:
+            datasets.make(dataset_name, dataset, study.data_root)
+        except datasets.DataError as error:
+            print(error, file=sys.stderr)
+            return 1
     sequence = folder / "sequences" / name
     sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [options.seed], sequence)
     training.train_block(
@@ -67,14 +71,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def verdicts(options: argparse.Namespace) -> int:
-    """Print the table of verdicts of the scale and the path of its report."""
-    folder = _study(options).folder
+    """Print the table of verdicts of the scale, or of one experiment, and the path of its report."""
+    study = _study(options)
+    folder, only = study.folder, options.experiment
+    if only:
+        study.experiment(only)  # a slip of the pen is told with the known names
     path = folder / "claims.csv"
     if not path.is_file():
         print(f"{path}: not there yet; `make` or `snakemake` makes it", file=sys.stderr)
         return 1
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if only in (None, row["experiment"])]
     print(table(rows))
     counts = {row["verdict"]: sum(other["verdict"] == row["verdict"] for other in rows) for row in rows}
     print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
@@ -140,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
         sub.add_argument("--scale", help="another scale than the config's")
+        if command is verdicts:
+            sub.add_argument("experiment", nargs="?", help="an experiment of the config; default: all")
         if command is run:
             _add_run_options(sub)
     return parser

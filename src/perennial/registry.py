@@ -1,4 +1,4 @@
-"""Find problems, networks, algorithms, procedures and figures by their file name.
+"""Find problems, networks, algorithms, procedures, figures and data sets by their file name.
 
 Adding a method is adding a file: nothing else has to be told about it.
 """
@@ -6,11 +6,12 @@ Adding a method is adding a file: nothing else has to be told about it.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from pathlib import Path
 from types import ModuleType
 
-KINDS = ("problems", "networks", "algorithms", "procedures", "figures")
+KINDS = ("problems", "networks", "algorithms", "procedures", "figures", "datasets")
 
 
 class UnknownName(LookupError):
@@ -29,6 +30,7 @@ def nearest(name: str, allowed: list[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+@functools.cache
 def module(kind: str, name: str) -> ModuleType:
     """The module of that name.
 

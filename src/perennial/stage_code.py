@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from perennial import code_hash, datasets, registry
+from perennial import code_hash, registry
 
 PUBLISHED = Path(__file__).parent / "published"
 REPORT = Path(__file__).parent / "report"
@@ -25,17 +25,18 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     """Where a run's code begins: its own procedure, problem, network, algorithm, fast paths and measures."""
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
-    name = settings["algorithm"]["name"]
-    fast = [f"perennial.engines.{engine}.{name}" for engine in ("fused", "graphed")]
-    return [*modules, *filter(code_hash.exists, fast)]
+    algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
+    folders = ("perennial.algorithms", "perennial.engines.fused", "perennial.engines.graphed")
+    candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
+    return [*modules, *filter(code_hash.exists, candidates)]
 
 
 def checksum(dataset: str) -> str:
-    """SHA-256 of a data set's content, as `perennial.datasets` declares it.
+    """SHA-256 of a data set's content, as its file in `perennial.datasets` declares it.
 
     The code that fetches a data set may change without training anything again; its content may not.
     """
-    return str(getattr(datasets, f"{dataset.upper()}_SHA256"))
+    return str(registry.module("datasets", dataset).SHA256)
 
 
 def metrics() -> str:

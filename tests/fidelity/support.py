@@ -13,7 +13,7 @@ from perennial import config, engines, one_thread, registry  # noqa: F401
 from perennial.problems import Arrays
 from perennial.procedures.task_stream import TaskStream
 
-REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
+REGRESSION, DIGITS, MNIST = "slowly_changing_regression", "permuted_digits", "permuted_mnist"
 REPOSITORY = Path(__file__).parents[2]
 
 # Hyper-parameters for the tests: chosen so that everything an algorithm does happens within a few hundred steps.
@@ -52,7 +52,8 @@ def variant(problem: str, algorithm: dict[str, Any], **changes: Any) -> dict[str
     """Settings of a small run.
 
     Args:
-        problem: REGRESSION (20-5-1, tasks of 100 examples) or DIGITS (64-40-40-10, the images of `digits`).
+        problem: REGRESSION (20-5-1, tasks of 100 examples) or DIGITS (64-40-40-10, the images of `digits`)
+            or MNIST (784-40-40-10, the images of `mnist`).
         algorithm: name and hyper-parameters.
         changes: replace `hidden`, `activation`, `tasks`, `precision`, `measures`, `reset`; any other is a setting
             of the problem.
@@ -87,6 +88,17 @@ def digits(images: int = 1797) -> Arrays:
     }
 
 
+@cache
+def mnist(images: int = 1797) -> Arrays:
+    """The first digits in the format of MNIST: each pixel a square of nine, grey values 15 times as large."""
+    small = digits(images)
+    large = np.kron(small["images"] * np.uint8(15), np.ones((1, 3, 3), np.uint8))
+    return {"images": np.pad(large, ((0, 0), (2, 2), (2, 2))), "labels": small["labels"]}
+
+
+DATASETS = {None: lambda images: None, "digits": digits, "mnist": mnist}
+
+
 def stream(
     settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797, device: str = "cpu"
 ) -> TaskStream:
@@ -94,7 +106,7 @@ def stream(
     module = registry.module("problems", settings["problem"]["name"])
     choices = engines.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
-    return TaskStream(settings, seeds, met, digits(images) if module.DATASET else None, engine, device)
+    return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine, device)
 
 
 def train(

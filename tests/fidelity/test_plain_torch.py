@@ -17,10 +17,12 @@ OPTIMISERS = {
     "shrink_and_perturb": (torch.optim.SGD, {"lr": 0.01, "weight_decay": 0.003}),
     "adam": (torch.optim.Adam, {"lr": 0.001}),
     "adam with decay": (torch.optim.Adam, {"lr": 0.001, "weight_decay": 0.01, "betas": (0.8, 0.99), "eps": 1e-3}),
+    "shrink_and_perturb on Adam": (torch.optim.Adam, {"lr": 0.001, "weight_decay": 0.003}),
     "linear": (torch.optim.SGD, {"lr": 0.01}),
 }  # fmt: skip
 CHANGES = {
     "adam with decay": ({"weight_decay": 0.01, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}, {}),
+    "shrink_and_perturb on Adam": ({"optimiser": "adam", "step_size": 0.001}, {}),
     "linear": ({}, {"hidden": []}),
 }
 
@@ -62,7 +64,7 @@ def train_plain(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            if name == "shrink_and_perturb":
+            if name.startswith("shrink_and_perturb"):
                 perturb(net, seed, index, step)
     return weights_of(net), performance
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fidelity import support
-from fidelity.support import DIGITS, REGRESSION
+from fidelity.support import DIGITS, MNIST, REGRESSION
 
 from perennial import engines, registry, settings, streams
 from perennial.algorithms import Clock, adam, cbp, shrink_and_perturb
@@ -23,7 +23,7 @@ from perennial.problems import Task
 from perennial.streams import Place
 
 SHIPPED = {
-    "problems": ("slowly_changing_regression", "permuted_digits"),
+    "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist"),
     "networks": ("mlp",),
     "algorithms": tuple(support.SHIPPED),
     "procedures": ("task_stream",),
@@ -34,6 +34,9 @@ WORKED = {
     "slowly_changing_regression.target_threshold": "test_target_threshold",
     "permuted_digits.permutation": "test_permutation",
     "permuted_digits.order": "test_order",
+    "permuted_mnist.permutation": "test_permutation",
+    "permuted_mnist.order": "test_order",
+    "permuted_mnist.sampling": "test_sampling",
     "shrink_and_perturb.noise": "test_noise",
     "cbp.maturity_threshold": "test_maturity",
     "cbp.utility": "test_utility",
@@ -101,26 +104,40 @@ def test_target_threshold_moves_the_first_error():
     assert not np.array_equal(found["code"], found["paper"])
 
 
+IMAGES = [(DIGITS, 64, 16), (MNIST, 784, 255)]  # problem, pixels, white
+
+
+def shown(problem: str, index: int, **changes) -> Task:
+    """Task number `index` of seed 3, of 30 images."""
+    given = support.variant(problem, support.hyper("backprop"), tasks=3, **changes)
+    return support.stream(given, [3], "stacked", 30).problems[0].task(index)
+
+
+@pytest.mark.parametrize(("problem", "pixels", "white"), IMAGES)
 @pytest.mark.parametrize("how", ["compound", "fresh", "none"])
-def test_permutation_of_what_the_network_sees(how):
-    runs = support.stream(
-        support.variant(DIGITS, support.hyper("backprop"), permutation=how, tasks=2), [3], "stacked", 30
-    )
-    pixels = support.digits(30)["images"].reshape(30, 64).astype(np.float32) / 16
-    first, second = (streams.permutation(Place(streams.SEQUENCE, 3, task=k), 64) for k in (0, 1))
-    by_hand = {"compound": pixels[:, first][:, second], "fresh": pixels[:, second], "none": pixels}[how]
-    assert np.array_equal(runs.problems[0].task(1).rows(np.arange(30)), by_hand)
+def test_permutation_of_what_the_network_sees(problem, pixels, white, how):
+    images = support.DATASETS[registry.module("problems", problem).DATASET](30)["images"]
+    plain = images.reshape(30, pixels).astype(np.float32) / np.float32(white)
+    first, second = (streams.permutation(Place(streams.SEQUENCE, 3, task=k), pixels) for k in (0, 1))
+    by_hand = {"compound": plain[:, first][:, second], "fresh": plain[:, second], "none": plain}[how]
+    assert np.array_equal(shown(problem, 1, permutation=how).rows(np.arange(30)), by_hand)
 
 
+@pytest.mark.parametrize("changes", [{"problem": DIGITS}, {"problem": MNIST, "task_examples": 30}])
 @pytest.mark.parametrize("how", ["fresh", "cyclic"])
-def test_order_of_what_the_network_sees(how):
-    runs = support.stream(
-        support.variant(DIGITS, support.hyper("backprop"), order=how, tasks=3), [3], "stacked", 30
-    )
+def test_order_of_what_the_network_sees(changes, how):
     for index in (0, 2):
-        task = 0 if how == "cyclic" else index
-        by_hand = streams.permutation(Place(streams.ORDER, 3, task=task), 30)
-        assert np.array_equal(runs.problems[0].task(index).order, by_hand)
+        by_hand = streams.permutation(Place(streams.ORDER, 3, task=0 if how == "cyclic" else index), 30)
+        assert np.array_equal(shown(index=index, order=how, **changes).order, by_hand)
+
+
+def test_sampling_of_what_the_network_sees():
+    """Seventy of 30 images: the pass twice and a third of it, or floor(30 w / 2^32) for each word w."""
+    place = Place(streams.ORDER, 3, task=1)
+    once, words = streams.permutation(place, 30), streams.words(place, 70)
+    by_hand = {"pass": [*once, *once, *once[:10]], "replacement": [int(w) * 30 >> 32 for w in words]}
+    for how, expected in by_hand.items():
+        assert shown(MNIST, 1, task_examples=70, sampling=how).order.tolist() == expected
 
 
 # ---- shrink and perturb

@@ -74,6 +74,17 @@ def test_verdicts_prints_the_table_and_the_report(here, capsys):
     assert out[-1] == "report: results/laptop/report.html"
 
 
+def test_verdicts_of_one_experiment(here, capsys):
+    folder = here / "results" / "laptop"
+    folder.mkdir(parents=True)
+    (folder / "claims.csv").write_text(ROWS)
+    assert cli.main(["verdicts", "permuted_digits"]) == 0
+    out = capsys.readouterr().out
+    assert "D1  permuted_digits" in out and "S1" not in out and "\n1 inconclusive\n" in out
+    assert cli.main(["verdicts", "permuted_digit"]) == 1
+    assert "did you mean 'permuted_digits'?" in capsys.readouterr().err
+
+
 def test_verdicts_before_anything_is_finished(here, capsys):
     assert cli.main(["verdicts", "--scale", "smoke"]) == 1
     assert "results/smoke/claims.csv: not there yet" in capsys.readouterr().err

@@ -216,7 +216,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([(f"{LAPTOP}/variants", ["cbp", "l3"])], "", ["'l3' matches no variant", "did you mean 'l2'?"]),
     ([("scales/laptop/permuted_digit", ONE)], "", ["is not known", "did you mean 'permuted_digits'?"]),
     ([(f"{OWN}/figures", ["ed_fig_2c"])], "", ["'ed_fig_2c' is not known", "did you mean 'ed_fig_2b'?"]),
-    ([(f"{OWN}/problem", "permuted_mnist")], "", ["is not known", "permuted_digits"]),
+    ([(f"{OWN}/problem", "permuted_digit")], "", ["is not known", "permuted_digits"]),
     ([(f"{OWN}/network/hidden", [100, 0.5])], f"{OWN}/network/hidden[1]", ["0.5 is not allowed"]),
     ([(f"{OWN}/measures", {"effectve_rank": {}})], "", ["is not known", "did you mean 'effective_rank'?"]),
     ([(f"{OWN}/measures/effective_rank", 3)], "", ["3 is not allowed", "a mapping"]),

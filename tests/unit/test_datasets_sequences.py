@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perennial import datasets, sequences, store
+from perennial.datasets import digits
 from perennial.problems import slowly_changing_regression as regression
 
 REGRESSION = {"problem": {"name": "slowly_changing_regression", "flip_every": 10}, "tasks": 6}
@@ -30,7 +31,7 @@ def test_the_digits_are_those_of_scikit_learn(digits_file):
 
 def test_a_data_set_says_where_it_comes_from(digits_file):
     with store.open_checked(digits_file) as file:
-        assert file.attrs["kind"] == "dataset" and file.attrs["sha256"] == datasets.DIGITS_SHA256
+        assert file.attrs["kind"] == "dataset" and file.attrs["sha256"] == digits.SHA256
         assert "UCI" in file.attrs["source"] and "CC BY" in file.attrs["licence"]
 
 
@@ -42,7 +43,7 @@ def test_an_unknown_data_set(tmp_path):
 
 
 def test_changed_digits_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "DIGITS_SHA256", "0" * 64)
+    monkeypatch.setattr(digits, "SHA256", "0" * 64)
     with pytest.raises(datasets.DataError, match="checksum") as caught:
         datasets.make("digits", tmp_path / "a.h5")
     assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import Field
@@ -46,5 +47,18 @@ def update(
         m, v = optimiser["first_moment"][name], optimiser["second_moment"][name]
         m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
         v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
-        correct_1, correct_2 = 1 - settings.beta_1**t, 1 - settings.beta_2**t
+        correct_1, correct_2 = bias_correction(settings.beta_1, t), bias_correction(settings.beta_2, t)
         w.sub_(settings.step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))
+
+
+def bias_correction(decay: float, age: Any) -> Any:
+    """1 - decay^age, the share of a running average that is not its start at zero.
+
+    By expm1, which keeps all digits at small ages; and torch's power would round differently at different places
+    of a tensor, so that a run's last bits would depend on its place in the stack.
+
+    Args:
+        decay: of the running average, in [0, 1).
+        age: updates so far, at least 1; floating point, of any shape.
+    """
+    return -torch.expm1(age * math.log(decay)) if decay > 0 else torch.ones_like(age)

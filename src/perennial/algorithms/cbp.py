@@ -117,12 +117,12 @@ def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) 
     """Adam with an age for each weight, so that a renewed weight is corrected for its own age."""
     m, v, t = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
     t.add_(1)
+    correct_1, correct_2 = (adam.bias_correction(beta, t) for beta in (settings.beta_1, settings.beta_2))
     m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
     v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
     if settings.adam_bias_correction == "gnt_bug":
-        w.sub_(settings.step_size * (1 - settings.beta_2**t) * m / (v.sqrt() + settings.epsilon))
+        w.sub_(settings.step_size * correct_2 * m / (v.sqrt() + settings.epsilon))
         return
-    correct_1, correct_2 = 1 - settings.beta_1**t, 1 - settings.beta_2**t
     w.sub_(settings.step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))
 
 
@@ -134,7 +134,7 @@ def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) ->
     """
     units, eta = state["algorithm"][f"hidden_{layer}"], settings.utility_decay
     units["age"] += 1
-    correction = 1 - eta ** units["age"].to(h.dtype)  # [r, h]
+    correction = adam.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
     units["mean_feature"].mul_(eta).add_(h.mean(1), alpha=1 - eta)
     y = _instantaneous_utility(
         settings.utility, state["weights"], layer, h, units["mean_feature"] / correction

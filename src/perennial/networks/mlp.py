@@ -105,13 +105,19 @@ def linear(x: Any, weight: Any, bias: Any) -> Any:
 
 
 def activate(name: str, z: Any) -> Any:
-    """The activation of a tensor of any shape."""
-    functional = torch.nn.functional
+    """The activation of a tensor of any shape.
+
+    Only functions that round alike at every place of a tensor: torch's own sigmoid and elu round differently in
+    the last few numbers, which do not fill a vector, so a run's last bits would depend on its place in the stack.
+    """
     if name == "leaky_relu":
-        return functional.leaky_relu(z, LEAK)
-    if name == "swish":
-        return z * torch.sigmoid(z)
-    return {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "elu": functional.elu}[name](z)
+        return torch.nn.functional.leaky_relu(z, LEAK)
+    if name == "elu":
+        return torch.where(z > 0, z, torch.expm1(z.clamp(max=0)))
+    if name in ("sigmoid", "swish"):
+        s = 1 / (1 + torch.exp(-z.clamp(min=-80)))  # exp(80) is finite in single precision: no slope of 0 inf
+        return s if name == "sigmoid" else z * s
+    return {"relu": torch.relu, "tanh": torch.tanh}[name](z)
 
 
 def activate_array(name: str, z: np.ndarray) -> np.ndarray:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
-from perennial import streams
-from perennial.problems import Arrays, Task
+from perennial.problems import Arrays
+from perennial.problems._permuted_images import PermutedImages, permutations
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 
 DATASET = "digits"
-PIXELS, CLASSES, WHITE = 64, 10, np.float32(16)
 
 
 class Settings(Base):
@@ -42,40 +40,10 @@ class Settings(Base):
 
 def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None = None) -> Arrays:
     """permutation [task, pixel] uint8: input k of the network is pixel `permutation[task, k]`."""
-    permutations = np.empty((tasks, PIXELS), np.uint8)
-    current = np.arange(PIXELS)
-    for task in range(tasks):
-        if settings.permutation != "none":
-            drawn = streams.permutation(streams.Place(streams.SEQUENCE, seed, task=task), PIXELS)
-            current = current[drawn] if settings.permutation == "compound" else drawn
-        permutations[task] = current
-    return {"permutation": permutations}
+    return permutations(settings.permutation, seed, tasks, Problem.inputs)
 
 
-class Problem:
-    """The stream of one seed."""
+class Problem(PermutedImages):
+    """The stream of one seed: in each task all images once."""
 
-    inputs, outputs, loss, axis = PIXELS, CLASSES, "cross_entropy", "task"
-
-    def __init__(
-        self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None
-    ) -> None:
-        assert dataset is not None, "the digits are missing"
-        self.settings, self.seed, self.sequence = settings, seed, sequence
-        self._images = dataset["images"].reshape(-1, PIXELS).astype(np.float32) / WHITE  # [n, i] in [0, 1]
-        self._labels = dataset["labels"].astype(np.int64)
-
-    def task(self, index: int) -> Task:
-        """All images once, in random order, under the task's permutation."""
-        shuffle = 0 if self.settings.order == "cyclic" else index
-        order = streams.permutation(streams.Place(streams.ORDER, self.seed, task=shuffle), len(self._labels))
-        permutation = self.sequence["permutation"][index].astype(np.int64)
-        return Task(self._images, self._labels, order, permutation)
-
-    def probe(self, task: Task) -> np.ndarray:
-        """[probe_examples, i]: the first examples of the coming task, as it will show them."""
-        return task.rows(task.order[: self.settings.probe_examples])
-
-    def coordinate(self, index: int) -> int:
-        """Tasks are counted from 1."""
-        return index + 1
+    inputs, white = 64, 16

@@ -8,7 +8,7 @@ own part is the file of its name, which exports
     unsupported(settings) -> str | None      why these settings have no fast path, if so
     pack(settings, layout, state, run)       the algorithm's arrays of one run, as a tuple for the loop
     unpack(settings, layout, arrays) -> dict the same, back to the state's branches optimiser and algorithm
-    hooks(layout) -> Hooks                   its part of the loop
+    hooks(settings, layout) -> Hooks         its part of the loop
 
 Only the algorithm's definition in `perennial.algorithms` says what is right; tests hold the loops to it.
 """

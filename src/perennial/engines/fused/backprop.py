@@ -28,10 +28,11 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
     return {"optimiser": {}, "algorithm": {}}
 
 
-def hooks(layout: Layout) -> Hooks:
+def hooks(settings: Settings, layout: Layout) -> Hooks:
     """A row is read and rewritten only where its input is not zero."""
     layers = range(layout.layers)
-    return Hooks([_row(layout, n) for n in layers], [bias(layout, n) for n in layers], nothing, nothing_more)
+    rows, biases = [_row(layout, n) for n in layers], [bias(layout, n) for n in layers]
+    return Hooks("backprop", rows, biases, nothing, nothing_more)
 
 
 def _row(layout: Layout, layer: int) -> Callable:

@@ -44,7 +44,7 @@ def unsupported(settings: Settings) -> str | None:
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
-    """([step size, decay], choices, [rate], powers of the decay, units, ages, saved, chosen units, buffer)."""
+    """(rates, choices, [replacement rate], bias corrections, units, ages, saved, chosen units, buffer)."""
     hidden = layout.layers - 1
     units = np.zeros((5, hidden, layout.width), layout.dtype)
     ages, saved = np.zeros((hidden, layout.width), np.int64), np.zeros(hidden)
@@ -58,17 +58,18 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
     ])  # fmt: skip
     chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow
     buffer = np.zeros(-(-max(layout.sizes) // streams.GROUP) * streams.GROUP, np.float32)
-    rates = np.array([settings.step_size, settings.utility_decay], layout.dtype)
-    powers = _powers(settings.utility_decay, layout.dtype)
-    return rates, choices, np.array([settings.replacement_rate]), powers, units, ages, saved, chosen, buffer
+    rates = np.array([settings.step_size, settings.utility_decay, 1 - settings.utility_decay], layout.dtype)
+    corrections, due = _corrections(settings.utility_decay, layout.dtype), np.array([settings.replacement_rate])
+    return rates, choices, due, corrections, units, ages, saved, chosen, buffer
 
 
-def _powers(decay: float, dtype: str) -> np.ndarray:
-    """decay^age for age 0, 1, ... until it no longer matters; the last entry is 0 and stands for all above."""
+def _corrections(decay: float, dtype: str) -> np.ndarray:
+    """1 - decay^age for age 0, 1, ... until the power no longer matters; the last entry stands for all above."""
     enough = 2 if decay < FORGOTTEN else int(np.log(FORGOTTEN) / np.log(decay)) + 2
-    powers = (np.dtype(dtype).type(decay) ** np.arange(enough).astype(dtype)).astype(dtype)
-    powers[-1] = 0
-    return powers
+    corrections = np.ones(enough)
+    if decay > 0:
+        corrections[:-1] = -np.expm1(np.arange(enough - 1) * np.log(decay))
+    return corrections.astype(dtype)
 
 
 def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
     return {"optimiser": {}, "algorithm": hidden}
 
 
-def hooks(layout: Layout) -> Hooks:
+def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The update of backpropagation; then test all hidden layers, then renew units in all of them."""
     from perennial.engines.fused.backprop import bias
 
@@ -102,7 +103,7 @@ def hooks(layout: Layout) -> Hooks:
         tests(net, own, work, seed, task, step)
         renewals(net, own, work, seed, task, step)
 
-    return Hooks(rows, biases, nothing, end)
+    return Hooks("cbp", rows, biases, nothing, end)
 
 
 def _row(layout: Layout, layer: int) -> Callable:
@@ -179,12 +180,12 @@ def _test(layout: Layout, layer: int) -> Callable:
 
     @njit(**INNER)
     def test(net, own, work, seed, task, step):
-        h, choices, powers, units, ages, chosen = work[0], own[1], own[3], own[4], own[5], own[7]
-        eta, kind, mature = own[0][1], choices[KIND], 0
+        h, choices, corrections, units, ages, chosen = work[0], own[1], own[3], own[4], own[5], own[7]
+        eta, gain, kind, mature = own[0][1], own[0][2], choices[KIND], 0
         for i in range(n):
             ages[layer, i] += 1
-            correction = one - powers[min(ages[layer, i], powers.shape[0] - 1)]
-            units[MEAN, layer, i] = eta * units[MEAN, layer, i] + (one - eta) * h[above, i]
+            correction = corrections[min(ages[layer, i], corrections.shape[0] - 1)]
+            units[MEAN, layer, i] = eta * units[MEAN, layer, i] + gain * h[above, i]
             deviation = abs(h[above, i] - units[MEAN, layer, i] / correction)
             incoming, outgoing = units[INCOMING, layer, i] / inputs, units[OUTGOING, layer, i] / outputs
             if kind == ADAPTABLE:
@@ -199,7 +200,7 @@ def _test(layout: Layout, layer: int) -> Callable:
                 y = outgoing
             else:
                 y = deviation / incoming
-            units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + (one - eta) * y
+            units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + gain * y
             ripe = ages[layer, i] > choices[MATURITY]
             mature += ripe
             units[SCORE, layer, i] = units[UTILITY, layer, i] / correction if ripe else infinity
@@ -244,11 +245,11 @@ def _renew_layer(layout: Layout, layer: int) -> Callable:
 
     @njit(**INNER)
     def renew(net, own, work, seed, task, step):
-        choices, powers, units, ages, chosen = own[1], own[3], own[4], own[5], own[7]
+        choices, corrections, units, ages, chosen = own[1], own[3], own[4], own[5], own[7]
         out, next_bias = net[0][layer + 1], net[1][layer + 1]
         for k in range(chosen[layer, 0]):
             unit = chosen[layer, k + 1]
-            correction = one - powers[min(ages[layer, unit], powers.shape[0] - 1)]
+            correction = corrections[min(ages[layer, unit], corrections.shape[0] - 1)]
             mean = units[MEAN, layer, unit] / correction if choices[TRANSFER] else one - one
             incoming(net, own, unit, seed, task, step)
             for o in range(next_lead):

@@ -13,7 +13,7 @@ from perennial.engines.fused.backprop import unpack, unsupported
 from perennial.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
 from perennial.engines.fused.rows import dot
 
-__all__ = ["hooks", "pack", "row_and_bias", "unpack", "unsupported"]
+__all__ = ["hooks", "pack", "unpack", "unsupported"]
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
@@ -21,16 +21,11 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
     return (np.array([settings.step_size, settings.step_size * settings.weight_decay], layout.dtype),)
 
 
-def hooks(layout: Layout) -> Hooks:
+def hooks(settings: Settings, layout: Layout) -> Hooks:
     """w <- (1 - step_size weight_decay) w - step_size g."""
-    row, bias = row_and_bias(layout)
-    return Hooks(row, bias, nothing, nothing_more, dense=True)
-
-
-def row_and_bias(layout: Layout) -> tuple[list[Callable], list[Callable]]:
-    """The update with decay, for algorithms whose first array starts with step size and share lost."""
     layers = range(layout.layers)
-    return [_row(layout, n) for n in layers], [_bias(layout, n) for n in layers]
+    rows, biases = [_row(layout, n) for n in layers], [_bias(layout, n) for n in layers]
+    return Hooks("l2", rows, biases, nothing, nothing_more, dense=True)
 
 
 def _row(layout: Layout, layer: int) -> Callable:

@@ -109,9 +109,11 @@ class Hooks:
 
     row(net, own, j, a, b) updates row j of the layer's matrix, whose gradient is a b[layer, :], and returns the
     dot product of the old row with b[layer, :]; bias(net, own, delta) updates the biases; begin(own) opens a
-    step; end(net, own, work, seed, task, step) closes it.
+    step; end(net, own, work, seed, task, step) closes it. Compiled code is kept under `name`, so settings that
+    choose other functions must show in it.
     """
 
+    name: str
     row: list[Callable]
     bias: list[Callable]
     begin: Callable
@@ -127,6 +129,36 @@ def nothing(own: Any) -> None:
 @numba.njit
 def nothing_more(net: Any, own: Any, work: Any, seed: int, task: int, step: int) -> None:
     """An `end` hook that does nothing."""
+
+
+def of_part(hooks: Hooks, part: int) -> Hooks:
+    """The hooks of an algorithm within another one, whose arrays are `own[part]`."""
+    opening, closing = hooks.begin, hooks.end
+
+    def row_of(row: Callable) -> Callable:
+        @numba.njit(**INNER)
+        def inner(net, own, j, a, b):
+            return row(net, own[part], j, a, b)
+
+        return inner
+
+    def bias_of(bias: Callable) -> Callable:
+        @numba.njit(**INNER)
+        def inner(net, own, delta):
+            bias(net, own[part], delta)
+
+        return inner
+
+    @numba.njit(**INNER)
+    def begin(own):
+        opening(own[part])
+
+    @numba.njit(**INNER)
+    def end(net, own, work, seed, task, step):
+        closing(net, own[part], work, seed, task, step)
+
+    rows, biases = [row_of(f) for f in hooks.row], [bias_of(f) for f in hooks.bias]
+    return Hooks(hooks.name, rows, biases, begin, end, hooks.dense)
 
 
 def in_turn(functions: list[Callable]) -> Callable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,10 @@ def online(net, own, work, table, order, places, targets, seed, task, first_step
         end(net, own, work, seed, task, first_step + step)
 
 
-def compile_loop(name: str, layout: Layout, hooks: Hooks) -> Callable:
+def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
     """The loop of one algorithm for one shape of network."""
     shape = "x".join(map(str, layout.sizes))
-    label = f"online_{name}_{shape}_{layout.activation}_{layout.loss}_{layout.dtype}"
+    label = f"online_{hooks.name}_{shape}_{layout.activation}_{layout.loss}_{layout.dtype}"
     forwards = [_forward(layout, layer) for layer in range(layout.layers)]
     backwards = [_backward(layout, hooks, layer) for layer in reversed(range(layout.layers))]
     return specialise(
@@ -51,6 +52,7 @@ def compile_loop(name: str, layout: Layout, hooks: Hooks) -> Callable:
     )
 
 
+@cache
 def _load(layout: Layout, dense: bool) -> Callable:
     """Put an example's inputs in place; `table` and `places` as `perennial.engines.fused.trainer` makes them."""
     inputs, zero = layout.sizes[0], layout.number(0)
@@ -79,6 +81,7 @@ def _load(layout: Layout, dense: bool) -> Callable:
     return load_sparse if layout.skips[0] else load_all
 
 
+@cache
 def _forward(layout: Layout, layer: int) -> Callable:
     """z = b + sum of the rows of active inputs; then the activation, unless it is the last layer."""
     lead, inputs, skip = layout.leads[layer], layout.sizes[layer], layout.skips[layer]
@@ -127,6 +130,7 @@ def _forward(layout: Layout, layer: int) -> Callable:
     return forward_layer
 
 
+@cache
 def _activate(layout: Layout, layer: int) -> Callable:
     """Activations, slopes and the list of active units of the layer above; nothing after the last layer."""
     units, function, zero = layout.sizes[layer + 1], _activation(layout), layout.number(0)
@@ -186,6 +190,7 @@ def _backward(layout: Layout, hooks: Hooks, layer: int) -> Callable:
     return backward_turned if layout.turned and layer == 0 else backward_layer
 
 
+@cache
 def _judge(layout: Layout) -> Callable:
     """Performance before the update, and the delta of the output layer (the gradient of the loss)."""
     layer, outputs, two, one = layout.layers - 1, layout.sizes[-1], layout.number(2), layout.number(1)
@@ -216,6 +221,7 @@ def _judge(layout: Layout) -> Callable:
     return squared_error if layout.loss == "squared_error" else cross_entropy
 
 
+@cache
 def _activation(layout: Layout) -> Callable:
     """z -> (activation, slope)."""
     zero, one, two, leak = (layout.number(n) for n in (0, 1, 2, LEAK))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from numba import njit
 
 from perennial.engines.fused.layout import INNER, Layout
 
 
+@cache
 def dot(layout: Layout, layer: int) -> Callable:
     """dot(w, j, b): the product of row j of w with b[layer, :], before the row is updated.
 

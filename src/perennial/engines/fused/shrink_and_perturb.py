@@ -1,51 +1,60 @@
-"""Shrink and perturb, compiled: the update with decay, then one long draw of noise, cut up over the layers."""
+"""Shrink and perturb, compiled: the descent with decay, then one long draw of noise, cut up over the layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from perennial import streams
-from perennial.algorithms.shrink_and_perturb import Settings
-from perennial.engines.fused import l2
-from perennial.engines.fused.backprop import unpack, unsupported
-from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing
+from perennial.algorithms.shrink_and_perturb import Settings, descent
+from perennial.engines import fused_module
+from perennial.engines.fused.backprop import unsupported
+from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, of_part
 from perennial.streams.compiled import fill_normals, fill_sum4
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
 
 NOISE = streams.NOISE
+DESCENT, PERTURBATION = range(2)  # the two parts of the algorithm's arrays
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
-    """([step size, decay, noise_std], [1 if the noise is normal], buffer for the noise of a step)."""
-    (rates,) = l2.pack(settings, layout, state, run)
+    """(arrays of the descent, ([noise_std], [1 if the noise is normal], buffer for the noise of a step))."""
     whole = 2 * streams.GROUP
     buffer = np.zeros(-(-_starts(layout)[-1] // whole) * whole, np.float32)
-    rates = np.append(rates, layout.number(settings.noise_std))
-    return rates, np.array([settings.noise == "gaussian"]), buffer
+    std, normal = np.array([settings.noise_std], layout.dtype), np.array([settings.noise == "gaussian"])
+    name, own = descent(settings)
+    return fused_module(name).pack(own, layout, state, run), (std, normal, buffer)
 
 
-def hooks(layout: Layout) -> Hooks:
-    """The update of L2, then noise."""
-    row, bias = l2.row_and_bias(layout)
+def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
+    """What the descent keeps; noise keeps nothing."""
+    name, _ = descent(settings)
+    return fused_module(name).unpack(settings, layout, own[DESCENT])
+
+
+def hooks(settings: Settings, layout: Layout) -> Hooks:
+    """The update of L2 or of Adam, then noise."""
+    name, own = descent(settings)
+    step = of_part(fused_module(name).hooks(own, layout), DESCENT)
     add = in_turn([_add_noise(layout, layer) for layer in range(layout.layers)])
 
     @njit(**INNER)
     def end(net, own, work, seed, task, step):
-        std, normal, noise = own[0][2], own[1][0], own[2]
-        if std == 0:
+        std, normal, noise = own[PERTURBATION]
+        if std[0] == 0:
             return
-        if normal:
+        if normal[0]:
             fill_normals(noise, NOISE, seed, task, step, 0)
         else:
             fill_sum4(noise, NOISE, seed, task, step, 0)
-        add(net, std, noise)
+        add(net, std[0], noise)
 
-    return Hooks(row, bias, nothing, end, dense=True)
+    return replace(step, name=f"shrink_and_perturb_{step.name}", end=end)
 
 
 def _starts(layout: Layout) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from perennial.engines import fast_path, parse
 from perennial.engines.fused.layout import Layout
 from perennial.engines.fused.loop import compile_loop, workspace
+from perennial.per_array import per_array
 from perennial.problems import Task
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
@@ -30,12 +31,12 @@ class FusedTrainer:
         self.module, self.hyper = fast_path("fused", name), parse("algorithms", settings["algorithm"])
         self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
         self.seeds, self.network = seeds, network
-        if (name, self.layout) not in _LOOPS:
-            _LOOPS[name, self.layout] = compile_loop(name, self.layout, self.module.hooks(self.layout))
-        self.loop = _LOOPS[name, self.layout]
+        hooks = self.module.hooks(self.hyper, self.layout)
+        if (hooks.name, self.layout) not in _LOOPS:
+            _LOOPS[hooks.name, self.layout] = compile_loop(self.layout, hooks)
+        self.loop = _LOOPS[hooks.name, self.layout]
         self.work = workspace(self.layout)
         self._runs: list[tuple[tuple, tuple]] = []
-        self._table: tuple[np.ndarray, tuple] | None = None
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
@@ -78,15 +79,19 @@ class FusedTrainer:
         place = np.arange(inputs)
         if task.permutation is not None:
             place[task.permutation] = np.arange(inputs)
-        return self._sparse(task.inputs), task.order, place
+        return sparse(task.inputs, self.layout.dtype), task.order, place
 
-    def _sparse(self, inputs: np.ndarray) -> tuple:
-        """Compressed sparse rows of the task's table; kept while the table stays the same."""
-        if self._table is None or self._table[0] is not inputs:
-            rows, columns = np.nonzero(inputs)
-            start = np.searchsorted(rows, np.arange(len(inputs) + 1))
-            self._table = (inputs, (start, columns, inputs[rows, columns].astype(self.layout.dtype)))
-        return self._table[1]
+
+@per_array
+def sparse(inputs: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compressed sparse rows of a table [n, i]: start [n + 1], column and value of each entry that is not zero.
+
+    Made once for all runs that share the table. Columns are short, so that less is read at each step.
+    """
+    there = inputs != 0
+    start = np.concatenate([[0], np.cumsum(np.count_nonzero(there, axis=1))])
+    columns = np.arange(inputs.shape[1], dtype=np.uint16 if inputs.shape[1] <= 2**16 else np.int64)
+    return start, np.broadcast_to(columns, inputs.shape)[there], inputs[there].astype(dtype)
 
 
 def _stack(runs: list[Any]) -> Any:
