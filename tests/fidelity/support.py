@@ -25,6 +25,10 @@ SHIPPED: dict[str, dict[str, Any]] = {
     },
     "adam": {"name": "adam", "step_size": 0.001},
     "cbp": {"name": "cbp", "step_size": 0.01, "replacement_rate": 0.01, "maturity_threshold": 10},
+    "dropout": {"name": "dropout", "step_size": 0.01, "probability": 0.2},
+    "online_normalisation": {
+        "name": "online_normalisation", "step_size": 0.01, "forward_decay": 0.95, "backward_decay": 0.9,
+    },
 }  # fmt: skip
 
 

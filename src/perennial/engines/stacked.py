@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import registry
+from perennial import algorithms, registry
 from perennial.algorithms import Clock
 from perennial.engines import parse
 from perennial.lazy import torch
@@ -60,7 +60,8 @@ class StackedTrainer:
         """Forward, backward and the algorithm's update; the performance before it, [r]."""
         weights = self._state["weights"]
         leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
-        outputs, features = self.network.forward(leaves, x)
+        hooks = algorithms.hooks(self.algorithm, self.hyper, {**self._state, "weights": leaves}, clock)
+        outputs, features = self.network.forward(leaves, x, **hooks)
         loss, performance = self._judge(outputs[:, 0], y)
         gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
         with torch.no_grad():
@@ -75,6 +76,32 @@ class StackedTrainer:
             return error.sum(), error
         loss = torch.nn.functional.cross_entropy(outputs, y, reduction="sum")
         return loss, (outputs.argmax(1) == y).to(outputs.dtype)
+
+
+def probe(settings: dict[str, Any], network: Any, state: dict[str, Any], x: np.ndarray) -> list[np.ndarray]:
+    """Hidden activations of one run as its algorithm shows them: x [b, i] -> a list of [b, h].
+
+    In plain numpy where the algorithm leaves the forward pass alone.
+
+    Args:
+        settings: of the algorithm.
+        state: as from `Trainer.state`, of a single run, axis r of length 1; nothing in it changes.
+    """
+    algorithm = registry.module("algorithms", settings["name"])
+    if not algorithms.hooks(algorithm, None, state, None):
+        return network.features({name: w[0] for name, w in state["weights"].items()}, x)
+    own = _map(torch.tensor, state)
+    with torch.no_grad():
+        hooks = algorithms.hooks(algorithm, parse("algorithms", settings), own, None)
+        _, features = network.forward(
+            own["weights"], torch.from_numpy(x)[None], **hooks
+        )  # [b, i] -> [1, b, i]
+    return [h[0].numpy() for h in features]
+
+
+def run_of(state: dict[str, Any], run: int) -> dict[str, Any]:
+    """The state of one run of a stack, axis r of length 1."""
+    return _map(lambda array: np.ascontiguousarray(array[run : run + 1]), state)
 
 
 def _map(function: Any, tree: Any) -> Any:

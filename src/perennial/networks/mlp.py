@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
+from perennial.algorithms import Hook
 from perennial.lazy import torch
 from perennial.settings import Settings as Base
 
@@ -35,6 +36,11 @@ def bounds(activation: str, sizes: tuple[int, ...]) -> list[float]:
     """Initial weights of layer l are uniform within +-bounds[l] = g sqrt(3 / fan_in)."""
     gains = [GAINS[activation]] * (len(sizes) - 2) + [1.0]
     return [g * (3 / n) ** 0.5 for g, n in zip(gains, sizes, strict=False)]
+
+
+def keep(layer: int, x: Any) -> Any:
+    """The hook of an algorithm that leaves the forward pass alone."""
+    return x
 
 
 class Network:
@@ -66,12 +72,15 @@ class Network:
             weights[f"bias_{layer}"] = np.zeros(o, dtype)
         return weights
 
-    def forward(self, weights: dict[str, Any], x: Any) -> tuple[Any, list[Any]]:
+    def forward(
+        self, weights: dict[str, Any], x: Any, pre_activation: Hook = keep, post_activation: Hook = keep
+    ) -> tuple[Any, list[Any]]:
         """Outputs and hidden activations, as tensors.
 
         Args:
             weights: as from `init`, with the leading axis r.
             x: [r, b, i].
+            pre_activation, post_activation: of the hidden layers, (layer, [r, b, h]) -> [r, b, h].
 
         Returns:
             outputs [r, b, o] and the list of the hidden layers' activations [r, b, h].
@@ -80,7 +89,7 @@ class Network:
         for layer in range(self.layers):
             x = linear(x, weights[f"weight_{layer}"], weights[f"bias_{layer}"])
             if layer < self.layers - 1:
-                x = activate(self.activation, x)
+                x = post_activation(layer, activate(self.activation, pre_activation(layer, x)))
                 features.append(x)
         return x, features
 

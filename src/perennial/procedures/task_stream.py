@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from perennial import engines, metrics, registry
+from perennial.engines import stacked
 from perennial.networks.mlp import Network
 from perennial.problems import Arrays, Problem, Task
 from perennial.procedures import Measurement, Outcome, Progress
@@ -108,13 +109,15 @@ class TaskStream:
         due = self._due("internals", index)
         if not due:
             return
-        weights = self.trainer.state()["weights"]
+        state = self.trainer.state()
         rows: dict[str, list[np.ndarray]] = {name: [] for name in due}
         for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
-            own = {name: np.ascontiguousarray(w[r]) for name, w in weights.items()}  # run by run: never mixed
-            features = self.network.features(own, problem.probe(task).astype(self.dtype))
+            own = stacked.run_of(state, r)  # run by run: never mixed
+            x = problem.probe(task).astype(self.dtype)
+            features = stacked.probe(self.settings["algorithm"], self.network, own, x)
+            weights = {name: w[0] for name, w in own["weights"].items()}
             for name in due:
-                rows[name].append(metrics.module(name).measure(own, features))
+                rows[name].append(metrics.module(name).measure(weights, features))
         for name in due:
             self.taken[name].append(np.stack(rows[name]))
 
