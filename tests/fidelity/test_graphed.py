@@ -70,7 +70,7 @@ def test_double_precision(algorithm, device):
     settings = support.variant(DIGITS, support.hyper(algorithm), tasks=3)
     state = agree(settings, [4, 1], device, 1e-10, images=180)
     for own in state["algorithm"].values() if algorithm == "cbp" else ():
-        assert (own["age"] < 540).sum() > 20  # the same units again and again: young ones are of little use
+        assert (own["age"] < 540).sum() > 10  # the same units again and again: young ones are of little use
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -97,9 +97,31 @@ def test_continual_backprop(given, device):
     assert all((own["age"] < 300).any() for own in state["algorithm"].values())
 
 
-def test_noise_of_two_kinds(device):
-    given = {**support.hyper("shrink_and_perturb"), "noise": "sum4"}
+@pytest.mark.parametrize("changes", [{"noise": "sum4"}, {"optimiser": "adam", "step_size": 0.001}])
+def test_shrink_and_perturb(changes, device):
+    given = {**support.hyper("shrink_and_perturb"), **changes}
     agree(support.variant(REGRESSION, given, tasks=2), [0, 3], device, 1e-11)
+
+
+@pytest.mark.parametrize("guard", ["none", "clamp", "layer_scaling"])
+@pytest.mark.parametrize("affine", ["learned", "none"])
+def test_online_normalisation(affine, guard, device):
+    """A quick decay, so that some of what is normalised is clipped; scaled layers are too chaotic for that."""
+    given = {**support.hyper("online_normalisation"), "affine": affine, "guard": guard}
+    given |= {"initialisation": "unit_gain", "forward_decay": 0.999 if guard == "layer_scaling" else 0.8}
+    agree(support.variant(REGRESSION, given, hidden=[5, 4], activation="elu", tasks=2), [0, 3], device, 1e-9)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "leaky_relu"])
+def test_dropout(activation, device):
+    """Also where a unit that is off would say one half."""
+    given = {**support.hyper("dropout"), "probability": 0.3}
+    agree(
+        support.variant(REGRESSION, given, hidden=[7, 4], activation=activation, tasks=2),
+        [0, 3],
+        device,
+        1e-11,
+    )
 
 
 @pytest.mark.parametrize("problem", [DIGITS, REGRESSION])
@@ -141,6 +163,7 @@ def test_without_its_extra_an_algorithm_is_the_simpler_one(device):
     assert same({**cbp, "maturity_threshold": 10**6}, backprop, device)
     assert same({**l2, "weight_decay": 0}, backprop, device)
     assert same({**noisy, "noise_std": 0}, l2, device)
+    assert same({**support.hyper("dropout"), "probability": 0}, backprop, device)
     assert not same(cbp, backprop, device) and not same(noisy, l2, device)
 
 

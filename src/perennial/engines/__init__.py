@@ -59,6 +59,11 @@ def fast_path(engine: str, algorithm: str) -> Any | None:
     return importlib.import_module(name) if find_spec(name) else None
 
 
+def fused_module(algorithm: str) -> Any | None:
+    """The compiled loop of an algorithm, if it has one."""
+    return fast_path("fused", algorithm)
+
+
 def choose(settings: dict[str, Any], wanted: str = "auto", device: str = "auto") -> str:
     """The engine for a variant. Left to itself: `graphed` where there is a GPU, else `fused`, else `stacked`.
 

@@ -28,7 +28,8 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
         settings.step_size,
         settings.beta_1,
         settings.beta_2,
-        1 - settings.beta_1,  # here, in double precision: 1 - 0.999 in single precision is wrong by 1e-5 of it
+        1
+        - settings.beta_1,  # here, in double precision: 1 - 0.999 in single precision is wrong by 1e-5 of it
         1 - settings.beta_2,
         settings.epsilon,
         settings.weight_decay,

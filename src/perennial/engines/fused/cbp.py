@@ -59,7 +59,10 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
     chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow
     buffer = np.zeros(-(-max(layout.sizes) // streams.GROUP) * streams.GROUP, np.float32)
     rates = np.array([settings.step_size, settings.utility_decay, 1 - settings.utility_decay], layout.dtype)
-    corrections, due = _corrections(settings.utility_decay, layout.dtype), np.array([settings.replacement_rate])
+    corrections, due = (
+        _corrections(settings.utility_decay, layout.dtype),
+        np.array([settings.replacement_rate]),
+    )
     return rates, choices, due, corrections, units, ages, saved, chosen, buffer
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial.engines import fast_path, parse
+from perennial.engines import fused_module, parse
 from perennial.engines.fused.layout import Layout
 from perennial.engines.fused.loop import compile_loop, workspace
 from perennial.per_array import per_array
@@ -28,7 +28,7 @@ class FusedTrainer:
 
     def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
         name = settings["algorithm"]["name"]
-        self.module, self.hyper = fast_path("fused", name), parse("algorithms", settings["algorithm"])
+        self.module, self.hyper = fused_module(name), parse("algorithms", settings["algorithm"])
         self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
         self.seeds, self.network = seeds, network
         hooks = self.module.hooks(self.hyper, self.layout)

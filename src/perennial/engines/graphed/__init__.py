@@ -7,9 +7,7 @@ CUDA graph and replayed (`replay.py`). On a CPU the same step runs as it stands,
 engine; each algorithm's own part is the file of its name, which exports
 
     unsupported(settings) -> str | None      why these settings have no fast path, if so
-    Rule(stack)                              its part of the step, for a `step.Stack`:
-        update(layer)                        move the layer's weights; its gradient is h[layer]' delta[layer]
-        end()                                close the step, after all layers
+    Rule(stack)                              its part of the step, a `step.Rule` for a `step.Stack`
 
 The state is the definition's (`init` of `perennial.algorithms`), only padded. Hyper-parameters are tensors with
 one number per run, so that a stack may hold several variants of one algorithm.

@@ -1,41 +1,23 @@
-"""Adam: moments of every weight, padded like the weights; one array for each layer's gradient."""
+"""Adam: moments of every weight, padded like the weights."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from perennial.algorithms.adam import Settings
+from perennial.engines.graphed import step
 from perennial.engines.graphed.backprop import unsupported
+from perennial.engines.graphed.gradients import Gradients
 from perennial.engines.graphed.step import Stack, bias_correction
 from perennial.lazy import torch
 
-__all__ = ["Gradients", "Rule", "Settings", "unsupported"]
+__all__ = ["Rule", "Settings", "unsupported"]
 
 
-class Gradients:
-    """Writes each layer's gradient, with coupled weight decay, into memory that the layers keep."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack, self.decay, self.decays = stack, stack.rate("weight_decay"), stack.any("weight_decay")
-        self.buffers = {name: torch.empty_like(w) for name, w in stack.state["weights"].items()}
-
-    def of(self, layer: int) -> list[tuple[str, Any, Any]]:
-        """(name, weights, gradient) of a layer's weights [r, i, o] and biases [r, o]."""
-        stack = self.stack
-        w, b = (f"weight_{layer}", stack.w[layer]), (f"bias_{layer}", stack.b[layer])
-        torch.mul(stack.h[layer].transpose(1, 2), stack.delta[layer], out=self.buffers[w[0]])
-        self.buffers[b[0]].copy_(stack.delta[layer][:, 0])
-        if self.decays:
-            self.buffers[w[0]].addcmul_(w[1], self.decay)
-            self.buffers[b[0]].addcmul_(b[1], self.decay[:, 0])
-        return [(name, array, self.buffers[name]) for name, array in (w, b)]
-
-
-class Rule:
+class Rule(step.Rule):
     """m, v <- moments of the gradient; w <- w - step_size m' / (sqrt(v') + epsilon), m' and v' corrected."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.gradients = stack, Gradients(stack)
+        super().__init__(stack)
+        self.gradients = Gradients(stack)
         self.gains = [stack.gain(name) for name in ("beta_1", "beta_2")]
         self.step_size, self.epsilon = (stack.rate(n, 2, torch.float64) for n in ("step_size", "epsilon"))
         unit = stack.layout.unit  # corrections are computed in whole registers, like everything else
@@ -57,9 +39,6 @@ class Rule:
             v.lerp_(g.square_(), gain_2)
             torch.sqrt(v, out=g).add_(shift)
             w.addcmul_(torch.div(m, g, out=g), scale)
-
-    def end(self) -> None:
-        """Nothing more to do."""
 
     def _begin(self) -> None:
         """Count the step; w changes by scale m / (sqrt(v) + shift), which is Adam with bias correction."""

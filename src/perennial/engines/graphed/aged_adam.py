@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from perennial.engines.graphed.adam import Gradients
+from perennial.engines.graphed import step
+from perennial.engines.graphed.gradients import Gradients
 from perennial.engines.graphed.step import Stack, bias_correction
 
 
-class AgedAdam:
+class AgedAdam(step.Rule):
     """The gradient step of `perennial.algorithms.cbp` with optimiser adam."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.gradients = stack, Gradients(stack)
+        super().__init__(stack)
+        self.gradients = Gradients(stack)
         self.standard = stack.hypers[0].adam_bias_correction == "standard"
         betas = ("beta_1", "beta_2")
         self.gains = {dims: [stack.gain(name, dims) for name in betas] for dims in (2, 3)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perennial.algorithms.backprop import Settings
+from perennial.engines.graphed import step
 from perennial.engines.graphed.step import Stack
 
 
@@ -11,11 +12,12 @@ def unsupported(settings: Settings) -> str | None:
     return None
 
 
-class Rule:
+class Rule(step.Rule):
     """w <- w - step_size h' delta."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.step_size = stack, stack.rate("step_size")
+        super().__init__(stack)
+        self.step_size = stack.rate("step_size")
 
     def update(self, layer: int) -> None:
         """One layer."""
@@ -23,6 +25,3 @@ class Rule:
         change = stack.delta[layer] * -self.step_size  # [r, 1, o]
         stack.w[layer].addcmul_(stack.h[layer].transpose(1, 2), change)
         stack.b[layer].add_(change[:, 0])
-
-    def end(self) -> None:
-        """Nothing more to do."""

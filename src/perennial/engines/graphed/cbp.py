@@ -11,9 +11,8 @@ import math
 from typing import Any
 
 from perennial import streams
-from perennial.algorithms import Clock
 from perennial.algorithms.cbp import UNIT_STRIDE, Settings
-from perennial.engines.graphed import backprop, draws, l2
+from perennial.engines.graphed import backprop, draws, l2, step
 from perennial.engines.graphed.aged_adam import AgedAdam
 from perennial.engines.graphed.step import Stack, bias_correction
 from perennial.lazy import torch
@@ -24,18 +23,21 @@ def unsupported(settings: Settings) -> str | None:
     return None
 
 
-class Rule:
+class Rule(step.Rule):
     """A gradient step; then all hidden layers are tested, and after that units are renewed."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.choices = stack, stack.hypers[0]
-        self.descent = _descent(stack)
-        self.update = self.descent.update
+        super().__init__(stack)
+        self.choices, self.descent = stack.hypers[0], _descent(stack)
         self.hidden = [
             _Hidden(stack, layer, own) for layer, own in enumerate(stack.state["algorithm"].values())
         ]
         self.uniforms = draws.on(stack.layout.device, "uniforms")
         self.longest = max([hidden.into.shape[1] for hidden in self.hidden], default=0)
+
+    def update(self, layer: int) -> None:
+        """The gradient step of one layer."""
+        self.descent.update(layer)
 
     def end(self) -> None:
         """Test, then renew: utilities are those of the trained network."""
@@ -68,10 +70,8 @@ class Rule:
 
     def _draw(self, places: Any, count: int) -> Any:
         """Uniforms [r, n, count] at the places [r, n] of the replacement stream."""
-        clock, (runs, n) = self.stack.clock, places.shape
-        each = Clock(clock.seeds.unsqueeze(1).expand(-1, n).reshape(-1), clock.task, clock.step)  # [r n]
-        u = self.uniforms(streams.REPLACEMENT, each, places.reshape(-1, 1), count, self.stack.layout.device)
-        return u.view(runs, n, count).to(self.stack.layout.dtype)  # [r n, count] -> [r, n, count]
+        u = draws.at_places(self.uniforms, streams.REPLACEMENT, self.stack.clock, places, count)
+        return u.to(self.stack.layout.dtype)
 
 
 class _Hidden:

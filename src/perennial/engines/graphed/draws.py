@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from perennial.algorithms import Clock
 from perennial.lazy import torch
 from perennial.streams import tensors
 
@@ -21,6 +22,14 @@ def on(device: Any, kind: str) -> Callable[..., Any]:
     """A draw of `perennial.streams.tensors` (uniforms, normals or sum4) for a device."""
     draw = getattr(tensors, kind)
     return compiled(draw) if torch.device(device).type == "cuda" else draw
+
+
+def at_places(draw: Callable[..., Any], purpose: int, clock: Clock, places: Any, count: int) -> Any:
+    """Several draws of every run at once, [r, n, count]; `places` [r, n] says for which layer or unit."""
+    runs, n = places.shape
+    seeds = clock.seeds.unsqueeze(1).expand(-1, n).reshape(-1)  # [r, n] -> [r n]
+    drawn = draw(purpose, clock._replace(seeds=seeds), places.reshape(-1, 1), count, places.device)
+    return drawn.view(runs, n, count)
 
 
 def compiled(draw: Callable[..., Any]) -> Callable[..., Any]:

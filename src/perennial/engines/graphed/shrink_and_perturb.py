@@ -1,25 +1,34 @@
-"""Shrink and perturb: the update of L2, then one long draw of noise, cut up over the layers."""
+"""Shrink and perturb: the descent with decay, then one long draw of noise, cut up over the layers."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 from perennial import streams
-from perennial.engines.graphed import draws, l2
+from perennial.algorithms.shrink_and_perturb import Settings, descent
+from perennial.engines import fast_path
+from perennial.engines.graphed import draws, step
 from perennial.engines.graphed.backprop import unsupported
 from perennial.engines.graphed.step import Stack
 
-__all__ = ["Rule", "unsupported"]
+__all__ = ["Rule", "Settings", "unsupported"]
 
 
-class Rule(l2.Rule):
-    """The update of L2, then w <- w + noise_std n, n fresh for each weight."""
+class Rule(step.Rule):
+    """The update of L2 or of Adam, then w <- w + noise_std n, n fresh for each weight."""
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
+        parts = [descent(hyper) for hyper in stack.hypers]
+        rule = fast_path("graphed", parts[0][0]).Rule  # by name: Adam's file concerns only those who use it
+        self.descent = rule(stack.under([own for _name, own in parts]))
         self.std, self.noisy = stack.rate("noise_std"), stack.any("noise_std")
         kind = {"gaussian": "normals", "sum4": "sum4"}[stack.hypers[0].noise]
         self.draw = draws.on(stack.layout.device, kind)
+
+    def update(self, layer: int) -> None:
+        """The descent of one layer."""
+        self.descent.update(layer)
 
     def end(self) -> None:
         """Perturb: number i * outputs + o of a layer's part belongs to weight [i, o]; its biases follow."""

@@ -8,6 +8,7 @@ input), as in `perennial.engines.fused.loop`.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -43,6 +44,12 @@ class Stack:
         lanes = torch.tensor(seeds, device=layout.device)[layout.lanes]
         self.clock = Clock(lanes, feed.task, feed.step)
 
+    def under(self, hypers: list[Any]) -> Stack:
+        """The same stack under other settings, for an algorithm that contains another."""
+        other = copy.copy(self)
+        other.hypers = hypers
+        return other
+
     def rate(self, name: str, dims: int = 3, dtype: Any = None) -> Any:
         """A hyper-parameter of every run, [r, 1, ...] with `dims` axes."""
         return self.layout.per_run([getattr(hyper, name) for hyper in self.hypers], dims, dtype)
@@ -62,6 +69,29 @@ class Stack:
         return any(getattr(hyper, name) != 0 for hyper in self.hypers)
 
 
+class Rule:
+    """An algorithm's part of a step; what it leaves alone it does not define."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def pre_activation(self, layer: int, z: Any) -> None:
+        """Change the sums z [r, 1, h] of a hidden layer in place, before its activation function."""
+
+    def post_activation(self, layer: int, h: Any, slope: Any) -> None:
+        """Change a hidden layer's outputs h and their derivatives by its sums, [r, 1, h], in place."""
+
+    def backward(self, layer: int, delta: Any) -> None:
+        """Take delta [r, 1, h] in place back through what `pre_activation` did."""
+
+    def update(self, layer: int) -> None:
+        """Move the layer's weights; output layer first. Their gradient is h[layer]' delta[layer]."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Close the step, after all layers."""
+
+
 class Step:
     """A step of a stack, to be called once for each example of a task.
 
@@ -71,7 +101,7 @@ class Step:
         loss: squared_error or cross_entropy.
     """
 
-    def __init__(self, stack: Stack, rule: Any, loss: str) -> None:
+    def __init__(self, stack: Stack, rule: Rule, loss: str) -> None:
         self.stack, self.rule, self.loss = stack, rule, loss
         self.outputs = stack.network.sizes[-1]
         self.real = [stack.layout.real(n).to(stack.layout.dtype) for n in stack.network.sizes[:-1]]
@@ -95,9 +125,10 @@ class Step:
         stack = self.stack
         z = torch.baddbmm(stack.b[layer].unsqueeze(1), stack.h[layer], stack.w[layer], out=stack.z[layer])
         if layer + 1 < len(stack.layers):
-            activate(
-                stack.network.activation, z, stack.h[layer + 1], stack.slope[layer + 1], self.real[layer + 1]
-            )
+            h, slope = stack.h[layer + 1], stack.slope[layer + 1]
+            self.rule.pre_activation(layer, z)
+            activate(stack.network.activation, z, h, slope, self.real[layer + 1])
+            self.rule.post_activation(layer, h, slope)
 
     def _judge(self, target: Any) -> Any:
         """Performance [r] before the update; fills the delta of the outputs."""
@@ -118,6 +149,7 @@ class Step:
             below = stack.delta[layer - 1]
             torch.bmm(stack.delta[layer], stack.w[layer].transpose(1, 2), out=below)
             below.mul_(stack.slope[layer])
+            self.rule.backward(layer - 1, below)
 
 
 def bias_correction(log_decay: Any, age: Any) -> Any:
