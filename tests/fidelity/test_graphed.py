@@ -187,9 +187,9 @@ def test_neighbours_do_not_matter(algorithm, precision):
     settings = support.variant(
         DIGITS, support.hyper(algorithm), tasks=2, precision=precision, hidden=[37, 50]
     )
-    whole = grouped(settings, [[0, 1, 2, 3, 4, 5, 6, 7]], 60)
+    whole = grouped(settings, [[0, 1, 2, 3, 4, 5, 6, 7]], 40)
     for blocks in ([[7, 2, 5, 0, 1, 6, 4, 3]], [[3, 1], [6, 5]], [[4]]):
-        for seed, state in grouped(settings, blocks, 60).items():
+        for seed, state in grouped(settings, blocks, 40).items():
             assert support.same_bits(state, whole[seed]), (seed, blocks)
 
 

@@ -3,48 +3,47 @@
 Utilities need the mean |w| of every unit's incoming and outgoing weights at every step. Re-reading all weights
 would cost as much as the update; instead the update, which has both the old and the new weight at hand, moves
 the sums along. Rounding lets them drift, so they are summed anew every REFRESH steps (at fixed steps of a task:
-a resumed run does the same).
+a resumed run does the same). Adam costs far more than the sums: on Adam they are taken anew at every step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from perennial import streams
-from perennial.algorithms.cbp import UNIT_STRIDE, Settings
-from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing
+from perennial.algorithms.cbp import Settings
+from perennial.engines.fused import aged_adam, backprop, renewal
+from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing, nothing_more, of_part
+from perennial.engines.fused.renewal import INCOMING, MEAN, OUTGOING, SCORE, UTILITY
 from perennial.engines.fused.rows import dot
-from perennial.networks.mlp import bounds
 from perennial.streams.compiled import block, fill_uniforms, uniform
 
 REPLACEMENT = streams.REPLACEMENT
 REFRESH = 1000
 UTILITIES = (
     "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+    "random",
 )  # fmt: skip
-CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, FEATURE_BY_INPUT = range(6)
-UTILITY, MEAN, INCOMING, OUTGOING, SCORE = range(5)  # planes of `units` [plane, hidden layer, unit]
-KIND, MATURITY, BY_WIDTH, BERNOULLI, TRANSFER = range(5)  # places in the array of choices
+CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, FEATURE_BY_INPUT, RANDOM = range(7)
+KIND, MATURITY, BY_WIDTH, BERNOULLI = range(4)  # places in the array of choices; TRANSFER is the next
+DESCENT = 9  # place of the gradient step's own arrays
 FORGOTTEN = 1e-20
 
 
 def unsupported(settings: Settings) -> str | None:
-    """Plain gradient descent only."""
-    if settings.optimiser != "sgd":
-        return "continual backpropagation with Adam has no compiled loop"
-    if settings.weight_decay:
+    """All but weight decay without Adam."""
+    if settings.weight_decay and settings.optimiser == "sgd":
         return "continual backpropagation with weight decay has no compiled loop"
-    if settings.utility not in UTILITIES:
-        return f"utility '{settings.utility}' has no compiled loop"
     return None
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
-    """(rates, choices, [replacement rate], bias corrections, units, ages, saved, chosen units, buffer)."""
+    """(rates, choices, [replacement rate], bias corrections, units, ages, saved, chosen units, buffer, descent)."""
     hidden = layout.layers - 1
     units = np.zeros((5, hidden, layout.width), layout.dtype)
     ages, saved = np.zeros((hidden, layout.width), np.int64), np.zeros(hidden)
@@ -57,13 +56,14 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
         settings.fraction == "bernoulli", settings.bias_transfer == "on",
     ])  # fmt: skip
     chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow
-    buffer = np.zeros(-(-max(layout.sizes) // streams.GROUP) * streams.GROUP, np.float32)
+    buffer = np.zeros((max(layout.sizes) // streams.GROUP + 1) * streams.GROUP, np.float32)
     rates = np.array([settings.step_size, settings.utility_decay, 1 - settings.utility_decay], layout.dtype)
     corrections, due = (
         _corrections(settings.utility_decay, layout.dtype),
         np.array([settings.replacement_rate]),
     )
-    return rates, choices, due, corrections, units, ages, saved, chosen, buffer
+    descent = aged_adam.pack(settings, layout, state, run) if settings.optimiser == "adam" else ()
+    return rates, choices, due, corrections, units, ages, saved, chosen, buffer, descent
 
 
 def _corrections(decay: float, dtype: str) -> np.ndarray:
@@ -86,27 +86,55 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
             "age": ages[layer, :n].copy(),
             "saved": saved[layer].copy(),
         }
-    return {"optimiser": {}, "algorithm": hidden}
+    on_adam = settings.optimiser == "adam"
+    optimiser = aged_adam.unpack(settings, layout, own[DESCENT])["optimiser"] if on_adam else {}
+    return {"optimiser": optimiser, "algorithm": hidden}
 
 
 def hooks(settings: Settings, layout: Layout) -> Hooks:
-    """The update of backpropagation; then test all hidden layers, then renew units in all of them."""
-    from perennial.engines.fused.backprop import bias
-
-    layers, hidden = range(layout.layers), range(layout.layers - 1)
-    rows, biases = [_row(layout, n) for n in layers], [bias(layout, n) for n in layers]
-    refreshes = in_turn([_refresh(layout, n) for n in layers])
+    """The gradient step; then test all hidden layers, then renew units in all of them."""
+    hidden = range(layout.layers - 1)
+    step = _gradient_step(settings, layout)
+    refreshes = in_turn([_refresh(layout, n) for n in range(layout.layers)])
     tests = in_turn([_test(layout, n) for n in hidden])
-    renewals = in_turn([_renew_layer(layout, n) for n in hidden])
+    renewals = in_turn([renewal.renew_layer(layout, n, _forget(settings, layout, n)) for n in hidden])
+    every = 1 if settings.optimiser == "adam" else REFRESH
 
     @njit(**INNER)
     def end(net, own, work, seed, task, step):
-        if step % REFRESH == 0:
+        if step % every == 0:
             refreshes(net, own, work, seed, task, step)
         tests(net, own, work, seed, task, step)
         renewals(net, own, work, seed, task, step)
 
-    return Hooks("cbp", rows, biases, nothing, end)
+    return replace(step, name=f"cbp_{step.name}", end=end)
+
+
+def _gradient_step(settings: Settings, layout: Layout) -> Hooks:
+    """The update of backpropagation that also moves the sums along, or that of Adam."""
+    if settings.optimiser == "adam":
+        return of_part(aged_adam.hooks(settings, layout), DESCENT)
+    layers = range(layout.layers)
+    rows, biases = [_row(layout, n) for n in layers], [backprop.bias(layout, n) for n in layers]
+    return Hooks("sgd", rows, biases, nothing, nothing_more)
+
+
+def _forget(settings: Settings, layout: Layout, layer: int) -> Callable:
+    """forget(own, unit): what the gradient step remembers of a renewed unit."""
+    if settings.optimiser == "sgd":
+
+        @njit(**INNER)
+        def forget_nothing(own, unit):
+            return
+
+        return forget_nothing
+    forget_moments = aged_adam.forget(layout, layer)
+
+    @njit(**INNER)
+    def forget(own, unit):
+        forget_moments(own[DESCENT], unit)
+
+    return forget
 
 
 def _row(layout: Layout, layer: int) -> Callable:
@@ -162,7 +190,7 @@ def _test(layout: Layout, layer: int) -> Callable:
     """Move ages, means and utilities of one hidden layer; list the units to renew, least useful first."""
     inputs, _width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
     n, one, above = layout.sizes[layer + 1], layout.number(1), layer + 1
-    infinity = layout.number(np.inf)
+    infinity, dtype = layout.number(np.inf), np.dtype(layout.dtype).type
 
     @njit(**INNER)
     def number_due(own, mature, seed, task, step):
@@ -185,6 +213,9 @@ def _test(layout: Layout, layer: int) -> Callable:
     def test(net, own, work, seed, task, step):
         h, choices, corrections, units, ages, chosen = work[0], own[1], own[3], own[4], own[5], own[7]
         eta, gain, kind, mature = own[0][1], own[0][2], choices[KIND], 0
+        draws = own[8]
+        if kind == RANDOM:
+            fill_uniforms(draws, REPLACEMENT, seed, task, step, layer)  # number 0 is the coin
         for i in range(n):
             ages[layer, i] += 1
             correction = corrections[min(ages[layer, i], corrections.shape[0] - 1)]
@@ -199,14 +230,15 @@ def _test(layout: Layout, layer: int) -> Callable:
                 y = outgoing * deviation
             elif kind == ADAPTATION:
                 y = one / incoming
-            elif kind == WEIGHT:
+            elif kind in (WEIGHT, RANDOM):
                 y = outgoing
             else:
                 y = deviation / incoming
             units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + gain * y
             ripe = ages[layer, i] > choices[MATURITY]
             mature += ripe
-            units[SCORE, layer, i] = units[UTILITY, layer, i] / correction if ripe else infinity
+            score = dtype(draws[i + 1]) if kind == RANDOM else units[UTILITY, layer, i] / correction
+            units[SCORE, layer, i] = score if ripe else infinity
         count = number_due(own, mature, seed, task, step)
         chosen[layer, 0] = count
         for k in range(count):
@@ -218,52 +250,3 @@ def _test(layout: Layout, layer: int) -> Callable:
             chosen[layer, k + 1] = least
 
     return test
-
-
-def _renew_layer(layout: Layout, layer: int) -> Callable:
-    """Renew the chosen units of one hidden layer."""
-    inputs, turned, dtype = layout.sizes[layer], layout.turned and layer == 0, np.dtype(layout.dtype).type
-    bound, one, two = (
-        layout.number(bounds(layout.activation, layout.sizes)[layer]),
-        *map(layout.number, (1, 2)),
-    )
-    next_lead, next_hidden = layout.leads[layer + 1], layer + 2 < layout.layers
-
-    @njit(**INNER)
-    def incoming(net, own, unit, seed, task, step):
-        w, units, u = net[0][layer], own[4], own[8]
-        fill_uniforms(u, REPLACEMENT, seed, task, step, layer + UNIT_STRIDE * (unit + 1))
-        total = bound - bound
-        for i in range(inputs):
-            new = (dtype(u[i]) * two - one) * bound
-            old = w[unit, i] if turned else w[i, unit]
-            if turned:
-                w[unit, i] = new
-            else:
-                w[i, unit] = new
-            total += abs(new)
-            if layer > 0:
-                units[OUTGOING, layer - 1, i] += abs(new) - abs(old)
-        units[INCOMING, layer, unit] = total
-
-    @njit(**INNER)
-    def renew(net, own, work, seed, task, step):
-        choices, corrections, units, ages, chosen = own[1], own[3], own[4], own[5], own[7]
-        out, next_bias = net[0][layer + 1], net[1][layer + 1]
-        for k in range(chosen[layer, 0]):
-            unit = chosen[layer, k + 1]
-            correction = corrections[min(ages[layer, unit], corrections.shape[0] - 1)]
-            mean = units[MEAN, layer, unit] / correction if choices[TRANSFER] else one - one
-            incoming(net, own, unit, seed, task, step)
-            for o in range(next_lead):
-                next_bias[o] += mean * out[unit, o]
-                if next_hidden:
-                    units[INCOMING, layer + 1, o] -= abs(out[unit, o])
-                out[unit, o] = 0
-            units[OUTGOING, layer, unit] = 0
-            units[UTILITY, layer, unit] = 0
-            units[MEAN, layer, unit] = 0
-            ages[layer, unit] = 0
-            net[1][layer][unit] = 0
-
-    return renew
