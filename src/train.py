@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from perennial import blocks, config, training
+from perennial import blocks, config, engines, training
 from perennial.job import logged
 from perennial.progress import clock
 
@@ -15,7 +15,7 @@ job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
 
-with logged(job.log[0]):
+with logged(job.log[0], clear=(engines.Unsupported,)):
     start, study = time.monotonic(), config.load(job.config)
     training.train_block(
         json.loads(job.params.settings),

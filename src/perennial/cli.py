@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import config, registry, stage_code, store
+from perennial import config, engines, registry, stage_code, store
 from perennial.config import ConfigError, Study, entries
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except ConfigError as error:
+    except (ConfigError, engines.Unsupported) as error:
         print(error, file=sys.stderr)
         return 1
 

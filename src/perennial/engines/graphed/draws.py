@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from perennial.algorithms import Clock
@@ -35,7 +36,10 @@ def at_places(draw: Callable[..., Any], purpose: int, clock: Clock, places: Any,
 def compiled(draw: Callable[..., Any]) -> Callable[..., Any]:
     """The draw as one kernel; uncompiled, and slower, where PyTorch cannot compile."""
     tensors.torch = importlib.import_module("torch")  # the compiler does not see through a lazy module
-    fast = torch.compile(draw, fullgraph=True, dynamic=False, options=OPTIONS)
+    own = FunctionType(
+        draw.__code__.replace(), draw.__globals__, draw.__name__, draw.__defaults__
+    )  # so few shapes to each code
+    fast = torch.compile(own, fullgraph=True, dynamic=False, options=OPTIONS)
     works = True
 
     def call(*arguments: Any) -> Any:
