@@ -13,6 +13,7 @@ import torch
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from perennial import engines, registry, streams
 from perennial.algorithms import Clock
@@ -339,6 +340,70 @@ def test_plan_of_replays(steps, recorded):
     warm_up, replays, rest = replay.plan(steps, recorded)
     assert warm_up + replays * replay.UNROLL + rest == steps and 0 <= rest < replay.UNROLL + replay.WARM_UP
     assert warm_up == 0 or replays > 0  # no recording that is not used
+
+
+class OnDevice(TorchDispatchMode):
+    """Every tensor that an operation is given lies on the device."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        for leaf in torch.utils._pytree.tree_leaves((args, kwargs)):
+            assert not isinstance(leaf, torch.Tensor) or leaf.device.type == "meta", function
+        return function(*args, **(kwargs or {}))
+
+
+STEPS = [support.variant(DIGITS, support.hyper(name)) for name in ALGORITHMS]
+STEPS += [small(**given) for given in CBP.values()]
+STEPS += [support.variant(REGRESSION, support.hyper("l2"), activation=name) for name in ACTIVATIONS]
+
+
+@pytest.mark.parametrize("settings", STEPS, ids=lambda s: " ".join(map(str, s["algorithm"].values())))
+def test_a_step_never_waits_for_the_device(settings):
+    """What a CUDA graph needs, shown without a GPU on PyTorch's device without data: asking it for a number, or for
+    as many results as the data say, is an error, and so is an operation that takes anything from the host."""
+    runs = support.stream(settings, [0, 1], "graphed", 30)
+    tasks = [problem.task(0) for problem in runs.problems]
+    stack = GraphedTrainer(settings, runs.problems[0], runs.network, [0, 1], "meta")
+    stack.load(runs.trainer.state())
+    stack.feed.put(tasks, 0)
+    with torch.no_grad(), OnDevice():
+        stack._replay.step()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_memory_stays_where_it_is(algorithm):
+    """A recorded graph works on addresses: neither a task nor a new state of the same shape may move anything."""
+    runs = support.stream(
+        support.variant(DIGITS, support.hyper(algorithm), reset="network"), [0, 1], "graphed", 20
+    )
+    runs.task(0)
+    stack = runs.trainer
+
+    def addresses() -> list[int]:
+        step = stack._replay.step.stack
+        tensors = [leaf for _path, leaf in support.leaves(stack._state)]
+        tensors += [
+            *step.h,
+            *step.z,
+            *step.delta,
+            *step.slope,
+            *step.w,
+            *step.b,
+            *stack.feed.buffers.values(),
+        ]
+        return [tensor.data_ptr() for tensor in (*tensors, stack.feed.step, stack.feed.task)]
+
+    before = addresses()
+    runs.task(1)  # loads a fresh state
+    assert addresses() == before
+
+
+def test_the_device_without_data_notices():
+    there = torch.ones(3, device="meta")
+    for wrong in (lambda: there.sum().item(), there.nonzero, there.cpu, lambda: bool(there.any())):
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            wrong()
+    with pytest.raises(AssertionError), OnDevice():
+        there.add_(torch.ones(3))
 
 
 # ---- choice

@@ -59,8 +59,8 @@ class Layout:
 
     def per_run(self, values: list[float], dims: int, dtype: Any = None) -> Any:
         """[r, 1, ...] with `dims` axes: one number for each run."""
-        column = torch.tensor(values, dtype=dtype or self.dtype, device=self.device)[self.lanes]
-        return column.view(-1, *[1] * (dims - 1))
+        column = [values[run] for run in self.lanes]
+        return torch.tensor(column, dtype=dtype or self.dtype, device=self.device).view(-1, *[1] * (dims - 1))
 
 
 def each(function: Callable, *trees: Any) -> Any:

@@ -41,7 +41,7 @@ class Stack:
         self.h = [layout.zeros(1, n) for n in network.sizes[:-1]]
         self.z, self.delta = ([layout.zeros(1, n) for n in network.sizes[1:]] for _ in range(2))
         self.slope = [layout.zeros(1, n) for n in network.sizes[:-1]]
-        lanes = torch.tensor(seeds, device=layout.device)[layout.lanes]
+        lanes = layout.per_run(seeds, 1, torch.int64)
         self.clock = Clock(lanes, feed.task, feed.step)
 
     def under(self, hypers: list[Any]) -> Stack:
