@@ -75,7 +75,8 @@ def variant_seeds(wildcards):
 
 def block_sequences(wildcards):
     """Sequence files that a block of runs reads. They are never rewritten, so their age means nothing."""
-    paths = planner().sequences_of(wildcards.experiment, blocks.parse(wildcards.block))
+    block = blocks.parse(wildcards.block)
+    paths = planner().sequences_of(wildcards.experiment, wildcards.variant, block)
     return [ancient(str(path)) for path in paths]
 
 
@@ -91,12 +92,10 @@ def block_dataset(wildcards):
 
 def sequence_settings(wildcards):
     """JSON text with all that determines a sequence but its seeds."""
-    experiment = planner().users(wildcards.sequence)[0]
-    settings = {
-        "problem": study.experiment(experiment).problem,
-        "tasks": study.tasks(experiment),
-    }
-    return json.dumps(settings, sort_keys=True)
+    settings = study.settings(*planner().users(wildcards.sequence)[0])
+    return json.dumps(
+        {key: settings[key] for key in ("problem", "tasks")}, sort_keys=True
+    )
 
 
 def metrics_files(pairs):
@@ -135,8 +134,13 @@ def claim_code(wildcards):
 
 
 def pictures(experiments):
-    """Both pictures of every figure of these experiments."""
-    figures = [name for name, owner in study.figures().items() if owner in experiments]
+    """Both pictures of every figure that only these experiments list.
+
+    A figure that another experiment lists as well needs that one's runs, and no target trains more than its
+    own: it is made where all of them are asked for, or by its own target.
+    """
+    listed = study.figures()
+    figures = [name for name in listed if set(listed[name]) <= set(experiments)]
     return collect(
         "<scale>/figures/{figure}.{kind}", figure=figures, kind=["svg", "png"]
     )

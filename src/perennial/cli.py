@@ -94,11 +94,17 @@ def check(options: argparse.Namespace) -> int:
     study = _study(options)
     parts = [
         f"{name} ({len(study.variants(name))} variants, {len(study.seeds(name))} seeds, "
-        f"{study.tasks(name)} tasks)"
+        f"{_tasks(study, name)} tasks)"
         for name in study.experiments()
     ]
     print(f"{study.file}: good; scale {study.scale}: {', '.join(parts)}")
     return 0
+
+
+def _tasks(study: Study, experiment: str) -> str:
+    """`800`, or `48 to 4800` where variants differ."""
+    counts = sorted({study.tasks(experiment, variant) for variant in study.variants(experiment)})
+    return " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
 
 
 def schema(options: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ class Planner:
     disk: Disk = field(default_factory=Disk)
     _runs: dict[Path, list[Block]] = field(default_factory=dict)
     _sequences: dict[Path, list[Block]] = field(default_factory=dict)
+    _users: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _seen: set[Path] = field(default_factory=set)
 
     def run_folder(self, experiment: str, variant: str) -> Path:
@@ -60,23 +61,27 @@ class Planner:
         if folder not in self._sequences:
             readers = {
                 block
-                for experiment in self.users(sequence)
-                for variant in self.study.variants(experiment)
+                for experiment, variant in self.users(sequence)
                 for block in self.runs(experiment, variant)
             }
             found, _ = self._trusted(folder)
             self._sequences[folder] = blocks.plan_along(found, readers)
         return self._sequences[folder]
 
-    def sequences_of(self, experiment: str, block: Block) -> list[Path]:
+    def sequences_of(self, experiment: str, variant: str, block: Block) -> list[Path]:
         """Sequence files that a block of runs reads."""
-        sequence = self.study.sequence(experiment)
+        sequence = self.study.sequence(experiment, variant)
         folder = self.sequence_folder(sequence)
         return [folder / blocks.file_name(b) for b in blocks.overlapping(self.sequences(sequence), block)]
 
-    def users(self, sequence: str) -> list[str]:
-        """Active experiments that meet a sequence."""
-        return [name for name in self.study.experiments() if self.study.sequence(name) == sequence]
+    def users(self, sequence: str) -> list[tuple[str, str]]:
+        """Active (experiment, variant) pairs that meet a sequence."""
+        if not self._users:
+            for experiment in self.study.experiments():
+                for variant in self.study.variants(experiment):
+                    met = self.study.sequence(experiment, variant)
+                    self._users.setdefault(met, []).append((experiment, variant))
+        return self._users.get(sequence, [])
 
     def dataset(self, name: str) -> Path:
         """A data set's file. A bad one, or one with other content than the code asks for, is set aside."""

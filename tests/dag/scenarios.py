@@ -218,6 +218,21 @@ def paper(folder: Path) -> list[str]:
 
 
 @scenario
+def laptop_mnist(folder: Path) -> list[str]:
+    return [*DRY, "permuted_mnist_width", "--config", "scale=laptop"]
+
+
+@scenario
+def paper_rate(folder: Path) -> list[str]:
+    return [*DRY, "permuted_mnist_rate", "--config", "scale=paper"]
+
+
+@scenario
+def paper_shared_figure(folder: Path) -> list[str]:
+    return [*DRY, "ed_fig_3b", "--config", "scale=paper"]
+
+
+@scenario
 def mistake_in_a_setting(folder: Path) -> list[str]:
     edit_config(folder, lambda config: digits(config)["cbp"]["algorithm"].update(replacement_rate=-1))
     return []

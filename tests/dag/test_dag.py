@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ def of(stage, experiment, variants=None, seeds=""):
 
 
 def figures(*experiments):
-    return {f"figure {name}" for name, owner in STUDY.figures().items() if owner in experiments}
+    return {f"figure {name}" for name, owners in STUDY.figures().items() if set(owners) <= set(experiments)}
 
 
 def downstream(experiment, variants):
@@ -189,9 +190,46 @@ def assert_same_numbers(path, other):
 def test_the_paper_scale_plans_all_its_runs(answer):
     study = config.load(CONFIG, scale="paper")
     jobs = answer("paper").jobs
-    blocks = {name: -(-len(study.seeds(name)) // study.block_size) for name in study.experiments()}
-    expected = sum(blocks[name] * len(study.variants(name)) for name in study.experiments())
+    asked = [name for name in study.experiments() if study.experiment(name).all_by_default]
+    blocks = {name: -(-len(study.seeds(name)) // study.block_size) for name in asked}
+    expected = sum(blocks[name] * len(study.variants(name)) for name in asked)
     assert sum(job.startswith("train ") for job in jobs) == expected
+
+
+def without_hashes(jobs):
+    """Sequence jobs by the name of their problem."""
+    return sorted(re.sub(r"-[0-9a-f]{8},", ",", job) for job in jobs)
+
+
+def test_mnist_is_planned_on_request(answer):
+    name = "permuted_mnist_width"
+    assert without_hashes(answer("laptop_mnist").jobs) == sorted([
+        "data mnist", "sequences permuted_mnist, seeds 0-9", f"train {name}/width_100, seeds 0-9",
+        f"metrics {name}/width_100", f"claims {name}", "figure ed_fig_3b", f"{name}: report, refreshed",
+    ])  # fmt: skip
+
+
+RATES = ("every_10k", "every_100k", "every_1m")
+
+
+def test_variants_of_different_problems_have_sequences_of_their_own(answer):
+    """And a figure that other experiments list as well is no part of one experiment's target."""
+    name = "permuted_mnist_rate"
+    assert without_hashes(answer("paper_rate").jobs) == sorted([
+        "data mnist", *["sequences permuted_mnist, seeds 0-29"] * 3, f"claims {name}",
+        *(f"train {name}/{rate}, seeds 0-29" for rate in RATES), *(f"metrics {name}/{rate}" for rate in RATES),
+        f"{name}: report, refreshed",
+    ])  # fmt: skip
+
+
+def test_a_shared_figure_has_a_target_of_its_own(answer):
+    jobs = answer("paper_shared_figure").jobs
+    trained = {job.split(",")[0] for job in jobs if job.startswith("train ")}
+    steps, widths = ("0.01", "0.003", "0.001"), (100, 1000, 10000)
+    expected = {f"train permuted_mnist_rate/{rate}" for rate in RATES}
+    expected |= {f"train permuted_mnist/backprop_{step}" for step in steps}
+    assert trained == expected | {f"train permuted_mnist_width/width_{width}" for width in widths}
+    assert "figure ed_fig_3b" in jobs and sum(job.startswith("sequences ") for job in jobs) == 5
 
 
 MISTAKES = {

@@ -10,7 +10,7 @@ import torch
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import algorithms, engines, registry, store, streams, training
+from perennial import algorithms, engines, registry, sequences, store, streams, training
 from perennial.algorithms import Clock, backprop, dropout
 from perennial.engines import stacked
 from perennial.networks.mlp import Network
@@ -99,16 +99,13 @@ def test_no_engine_but_the_stacked_one(name):
 @pytest.mark.parametrize("problem", [REGRESSION, DIGITS])
 @pytest.mark.parametrize("name", CHANGERS)
 def test_a_run_does_not_know_its_neighbours(name, problem, precision):
-    """To the last bit, whatever the block and the order in it."""
-    settings = (
-        support.variant(problem, CHANGERS[name], precision=precision, tasks=2, flip_every=60)
-        if (problem == REGRESSION)
-        else support.variant(problem, CHANGERS[name], precision=precision, tasks=2, hidden=[21, 13])
-    )
+    """To the last bit, whatever the block and the order in it; no layer fills whole vectors."""
+    changes = {"flip_every": 25} if problem == REGRESSION else {"hidden": [21, 13]}
+    settings = support.variant(problem, CHANGERS[name], precision=precision, tasks=2, **changes)
     seeds = [4, 0, 7, 1, 3, 2, 9, 5]
-    alone = {seed: support.train(settings, [seed], "stacked", 60) for seed in seeds}
+    alone = {seed: support.train(settings, [seed], "stacked", 25) for seed in seeds}
     for block in (seeds, seeds[::-1], seeds[2:4], seeds[5:3:-1]):
-        together = support.train(settings, block, "stacked", 60)
+        together = support.train(settings, block, "stacked", 25)
         for r, seed in enumerate(block):
             assert support.same_bits(stacked.run_of(together, r), alone[seed]), (block, seed)
 
@@ -151,19 +148,16 @@ def test_looking_changes_nothing_and_sees_the_same_twice(name):
         assert np.array_equal(pair[1:], alone.outcome().measurements[measure].values), measure
 
 
-@pytest.mark.parametrize("name", CHANGERS)
-def test_it_learns_the_digits(name, tmp_path):
-    """A block as the workflow trains it, written to a file and read again. Chance is 10 %, untrained about that."""
-    from perennial import sequences
+PUBLISHED = {"probability": 0.1, "forward_decay": 0.999, "backward_decay": 0.99}
 
+
+@pytest.mark.parametrize("name", ["dropout", "online_normalisation"])
+def test_it_learns_the_digits(name, tmp_path):
+    """A block as the workflow trains it, written to a file and read again. By chance 10 % are right."""
+    given = {key: PUBLISHED.get(key, value) for key, value in CHANGERS[name].items()}
     measures = {"online_accuracy": {"every": 1}, **INTERNALS}
-    given = (
-        {**CHANGERS[name], "probability": 0.1}
-        if name == "dropout"
-        else {**CHANGERS[name], "forward_decay": 0.999, "backward_decay": 0.99}
-    )
     settings = support.variant(
-        DIGITS, given, hidden=[50, 50], precision="float32", tasks=2, measures=measures
+        DIGITS, given, hidden=[60, 60], precision="float32", tasks=1, measures=measures
     )
     sequence, output, images = (tmp_path / f"{part}.h5" for part in ("sequence", "run", "images"))
     sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [0], sequence)
@@ -171,8 +165,7 @@ def test_it_learns_the_digits(name, tmp_path):
     training.train_block(settings, [0], output, sequences=[sequence], dataset=images)
     with store.open_checked(output) as file:
         assert file.attrs["engine"] == "stacked"
-        accuracy = file["seed_0000/online_accuracy"][:]
-        assert accuracy.shape == (2,) and (accuracy > 60).all(), accuracy
+        assert file["seed_0000/online_accuracy"][0] > 65
         assert all(np.isfinite(file[f"seed_0000/{measure}"][:]).all() for measure in INTERNALS)
 
 

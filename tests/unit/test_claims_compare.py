@@ -40,6 +40,20 @@ def test_holm_by_hand():
     assert holm([0.03]) == [0.03] and holm([]) == []
 
 
+def test_only_the_same_problem_is_compared():
+    given = results(my_method=("my_method", 75.0), **STUDY)
+    for variant, problem, tasks in (
+        ("l2", "other", 100),
+        ("cbp", "digits", 99),
+        ("my_method", "digits", 100),
+    ):
+        settings = {**given[variant].settings, "problem": {"name": problem}, "tasks": tasks}
+        given[variant] = Variant(given[variant].metrics, settings)
+    same = {**given["backprop"].settings, "problem": {"name": "digits"}, "tasks": 100}
+    given["backprop"] = Variant(given["backprop"].metrics, same)
+    assert [row["id"] for row in compare(CLAIMS, given)] == ["my_method vs backprop"]
+
+
 def test_rows():
     given = results(my_method=("my_method", 75.0), **STUDY)
     rows = compare(CLAIMS, given)

@@ -27,18 +27,18 @@ def settings(algorithm, hidden=(5,)):
     return {"network": {"name": "mlp", "hidden": list(hidden)}, "algorithm": {"name": algorithm}}
 
 
-def write_metrics(path, seeds, metrics, planned=None, algorithm="backprop"):
+def write_metrics(path, seeds, metrics, planned=None, algorithm="backprop", hidden=(5,), units="u"):
     """`metrics`: name -> (axes as {axis: coordinates}, values [seed, *axes])."""
 
     def fill(file):
         file.attrs["seeds"] = np.array(seeds)
         file.attrs["planned_seeds"] = np.array(sorted(seeds) if planned is None else planned)
-        file.attrs["settings"] = json.dumps(settings(algorithm))
+        file.attrs["settings"] = json.dumps(settings(algorithm, hidden))
         for name, (axes, values) in metrics.items():
             group = file.create_group(name)
             group["values"] = values
             group.attrs["axes"] = json.dumps(list(axes))
-            group.attrs["units"] = "u"
+            group.attrs["units"] = units
             for axis, points in axes.items():
                 group[axis] = points
 
@@ -104,7 +104,22 @@ def test_layers_are_averaged(tmp_path):
         {"dead_units": ({"task": TASKS, "layer": [0, 1]}, values)},
         algorithm="cbp",
     )
-    assert (data.read({"cbp": path})["cbp"].metrics["dead_units"].values == 2.0).all()
+    metrics = data.read({"cbp": path})["cbp"].metrics
+    assert (metrics["dead_units"].values == 2.0).all()
+    assert (metrics["dead_units[0]"].values == 1.0).all() and (metrics["dead_units[1]"].values == 3.0).all()
+
+
+def test_dimensions_are_there_in_percent_of_each_layers_width(tmp_path):
+    values = np.stack([np.full((2, 3), 40.0), np.full((2, 3), 50.0)], axis=2)
+    axes = {"task": TASKS[:3], "layer": [1, 2]}
+    path = write_metrics(tmp_path / "v.h5", [1, 0], {"effective_rank": (axes, values)}, hidden=(80, 200))
+    plain = data.read({"v": path})["v"].metrics
+    assert "effective_rank%" not in plain  # its units are no dimensions
+    path = write_metrics(
+        tmp_path / "v.h5", [1, 0], {"effective_rank": (axes, values)}, hidden=(80, 200), units="dimensions"
+    )
+    found = data.read({"v": path})["v"].metrics["effective_rank%"]
+    assert (found.values == (50 + 25) / 2).all() and found.units == "percent of the width"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "absent", "another kind"])

@@ -9,7 +9,8 @@ from perennial.claims import statement
 from perennial.claims.statement import ClaimError
 
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
-EXPERIMENTS = (REGRESSION, f"{REGRESSION}_redraw", f"{REGRESSION}_ablation", DIGITS)
+MNIST = ("permuted_mnist", "permuted_mnist_width", "permuted_mnist_rate")
+EXPERIMENTS = (REGRESSION, f"{REGRESSION}_redraw", f"{REGRESSION}_ablation", DIGITS, *MNIST)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -24,9 +25,8 @@ def test_claims_are_well_formed(experiment):
 
 def test_no_two_claims_share_an_id():
     ids = [claim.id for experiment in EXPERIMENTS for claim in statement.load(experiment).claims]
-    assert len(ids) == len(set(ids)) and {f"S{i}" for i in range(1, 13)} | {
-        f"D{i}" for i in range(1, 10)
-    } <= set(ids)
+    expected = {f"S{i}" for i in range(1, 13)} | {f"D{i}" for i in range(1, 10)}
+    assert len(ids) == len(set(ids)) and expected | {f"M{i}" for i in range(1, 27)} <= set(ids)
 
 
 GOOD = """
@@ -49,10 +49,11 @@ claims:
     [
         ("v @ end", "v @ ned", "no window 'ned'"),
         ("v @ end", "v end", "is not of the form"),
+        ("last: 2", "points: [3, 2]", "the first and the last, counted from 1"),
         ("statistic: v @ end", "statistic: {sum: [v @ end]}", "difference, ratio, spread"),
         ("at_least: 0, ", "", "at_least or at_most"),
         ("kind: ordinal", "kind: ordnal", "claims.0.kind"),
-        ("last: 2, ", "", "from and to, last"),
+        ("last: 2, ", "", "from and to, points, last"),
         ("band: {at_least: 0, why: w}", "published: 1", "has no band"),
         ("title: t", "titel: t", "title"),
         ("windows: {end", "windows: {end: {end", "not YAML"),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from perennial import published
 from perennial.claims.data import Curves, Variant
 from perennial.claims.reference import published_value
 from perennial.claims.statement import Claims
-from perennial.claims.statistic import evaluate
+from perennial.claims.statistic import describe, evaluate
 from perennial.claims.windows import NotRun, published_place
 
 X = np.arange(0, 3_000_000, 40_000, dtype=float)
@@ -86,6 +87,61 @@ def test_tasks_count_from_one():
             )
         }
         assert len(evaluate("a @ end", claims, given).values) == 2
+
+
+def test_points_are_counted_whatever_their_coordinates():
+    window = {"points": [2, 3], "text": "points 2 and 3"}
+    claims = Claims.model_validate({**CLAIMS.model_dump(by_alias=True), "windows": {"end": window}})
+    values = np.arange(10.0).reshape(2, 5)
+    for x in (X[:5], np.array([1.0, 7, 8, 90, 91])):
+        assert list(evaluate("a @ end", claims, results(x, a=values)).values) == [1.5, 6.5]
+    with pytest.raises(NotRun, match="needs points 2 and 3; the runs of this scale have 2 points"):
+        evaluate("a @ end", claims, results(a=values[:, :2]))
+
+
+def recorded(**settings):
+    """Three seeds of a variant with these settings."""
+    curve = Curves(np.arange(3), X[:2], np.ones((3, 2)))
+    return {"a": Variant({"error": curve}, settings)}
+
+
+def test_recorded_settings_and_numbers_make_arithmetic():
+    given = recorded(algorithm={"name": "cbp", "rate": 1e-6}, network={"hidden": [2000, 500]})
+    interval = {"ratio": [{"ratio": [1, "a algorithm.rate"]}, "a network.hidden.1"]}
+    sample = evaluate(interval, CLAIMS, given)
+    assert sample.values == pytest.approx([2000] * 3) and list(sample.seeds) == [0, 1, 2]
+    assert describe(interval, CLAIMS) == (
+        "[1 divided by algorithm.rate of a] divided by network.hidden.1 of a"
+    )
+    assert published_value(interval, CLAIMS) is None
+    for key in ("algorithm.name", "algorithm.rates", "network.hidden.2", "network.hidden"):
+        with pytest.raises(NotRun, match=f"no number as its setting {key}"):
+            evaluate(f"a {key}", CLAIMS, given)
+    with pytest.raises(NotRun, match="variant b has no results"):
+        evaluate("b algorithm.rate", CLAIMS, given)
+
+
+def test_each_metric_has_its_own_digitised_figures():
+    more = {"rank": ["arxiv_utility_ablation", "ed_fig_2b"]}
+    claims = CLAIMS.model_copy(update={"figures": {key: tuple(names) for key, names in more.items()}})
+    assert published_value("relu_0.003 rank @ first", claims) == published_value("relu_0.003 @ first", CLAIMS)
+    assert published_value("relu_0.003 other @ first", claims) is None
+    assert claims.digitised("error") == ("ed_fig_2b",)
+
+
+def test_published_points_that_lie_unevenly_are_weighted():
+    """Tasks 1 to 20, then every tenth: a plain mean would count the first twenty tasks ten times."""
+    claims = Claims.model_validate(
+        {
+            "experiment": "e", "title": "t", "figure": "ed_fig_3b_step_size",
+            "headline": {"metric": "m", "window": "all", "better": "higher"},
+            "windows": {"all": {"from": 1, "to": 801, "text": "all"}},
+        }
+    )  # fmt: skip
+    line = published.curve("ed_fig_3b_step_size", "backprop_0.01")
+    bridged = np.interp(np.arange(1, 801), line.x, line.mean).mean()
+    value, _ = published_value("backprop_0.01 @ all", claims)
+    assert value == pytest.approx(bridged, abs=0.01) and abs(line.mean.mean() - bridged) > 0.4
 
 
 def test_differences_are_paired_by_seed_not_by_place():
@@ -180,10 +236,12 @@ def test_spread_is_chosen_on_the_other_half():
 
 def test_published_place_takes_the_shared_ups_and_downs_off():
     window = CLAIMS.windows["published_low"]
-    assert published_place("sigmoid_0.001", window, CLAIMS) == 16 * 40_000
+    assert published_place("sigmoid_0.001", "error", window, CLAIMS) == 16 * 40_000
     plain = window.model_copy(update={"relative_to": None})
-    assert published_place("sigmoid_0.001", plain, CLAIMS) == 35 * 40_000  # where linear dips as well
-    assert published_place("no_such", window, CLAIMS) is None
+    assert (
+        published_place("sigmoid_0.001", "error", plain, CLAIMS) == 35 * 40_000
+    )  # where linear dips as well
+    assert published_place("no_such", "error", window, CLAIMS) is None
     values = np.tile(np.arange(75.0), (3, 1))
     assert (
         list(evaluate("tanh_0.01 @ published_low", CLAIMS, results(**{"tanh_0.01": values})).values)

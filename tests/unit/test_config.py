@@ -175,9 +175,39 @@ def test_seeds_as_a_number_or_a_list():
 
 def test_sequences_are_named_by_what_determines_them():
     study = config.load(CONFIG, scale="paper")
-    assert study.sequence(REGRESSION) == study.sequence("slowly_changing_regression_ablation")
-    assert study.sequence(REGRESSION) != study.sequence("slowly_changing_regression_redraw")
-    assert study.sequence(REGRESSION).startswith("slowly_changing_regression-")
+    relu = study.sequence(REGRESSION, "relu_0.01")
+    assert relu == study.sequence(REGRESSION, "linear_0.01") and relu.startswith(f"{REGRESSION}-")
+    assert relu == study.sequence(f"{REGRESSION}_ablation", "tanh_adam_0.01")
+    assert relu != study.sequence(f"{REGRESSION}_redraw", "relu_0.01")
+
+
+def test_a_variant_may_change_the_problems_settings_and_its_number_of_tasks():
+    few = {"algorithm": {"name": "backprop", "step_size": 0.1}, "problem": {"probe_examples": 7}}
+    grid = {
+        "algorithm": {"name": "backprop", "step_size": 0.5},
+        "grid": {"problem.order": ["fresh", "cyclic"]},
+    }
+    tasks = {"few": 5, "grid_*": 50}
+    study = config.load(
+        edited(
+            (f"{OWN}/variants/few", few), (f"{OWN}/variants/grid", grid), (f"{LAPTOP}/tasks", tasks),
+            (f"{LAPTOP}/variants", ["few", "grid_*"]),
+        )
+    )  # fmt: skip
+    assert study.variants(DIGITS) == ["few", "grid_fresh", "grid_cyclic"]
+    assert study.settings(DIGITS, "few")["problem"]["probe_examples"] == 7
+    assert study.settings(DIGITS, "grid_cyclic")["problem"]["order"] == "cyclic"
+    assert [study.settings(DIGITS, name)["tasks"] for name in study.variants(DIGITS)] == [5, 50, 50]
+    assert len({study.sequence(DIGITS, name) for name in study.variants(DIGITS)}) == 3
+    with pytest.raises(ConfigError, match="tasks: nothing fits the variant 'cbp'"):
+        study.settings(DIGITS, "cbp")
+    assert study.settings(DIGITS, "cbp", tasks=3)["tasks"] == 3
+
+
+def test_a_figure_belongs_to_all_experiments_that_list_it():
+    shared = ("experiments/slowly_changing_regression/figures", ["ed_fig_2b", DIGITS])
+    figures = config.load(edited(shared)).figures()
+    assert figures[DIGITS] == [REGRESSION, DIGITS] and figures["ed_fig_2b"] == [REGRESSION]
 
 
 def test_data_root_from_the_config_or_the_environment(monkeypatch):
@@ -213,9 +243,30 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([(f"{LAPTOP}/seeds", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([(f"{LAPTOP}/seeds", [1, 1])], "", ["different seeds"]),
     ([(f"{LAPTOP}/tasks", -2)], "", ["-2 is not allowed", "a whole number >= 1"]),
+    ([(f"{LAPTOP}/tasks", {"cbp": 0})], "", ["{'cbp': 0} is not allowed", "a mapping of variants"]),
+    (
+        [(f"{LAPTOP}/tasks", {"cbp": 5}), (f"{LAPTOP}/variants", ["cbp", "l2"])],
+        "",
+        ["nothing fits the variant 'l2'", "one number for each variant"],
+    ),
+    (
+        [(f"{LAPTOP}/tasks", {"cbp": 5, "c*": 6}), (f"{LAPTOP}/variants", ["cbp"])],
+        "",
+        ["all of cbp, c* fit the variant 'cbp'"],
+    ),
+    (
+        [(f"{OWN}/variants/l2/problem", "slowly_changing_regression")],
+        f"{OWN}/variants/l2/problem/name",
+        ["another problem is another experiment"],
+    ),
+    (
+        [(f"{OWN}/variants/l2/grid", {"problem.name": ["slowly_changing_regression"]})],
+        f"{OWN}/variants/l2/grid/problem/name",
+        ["another problem is another experiment"],
+    ),
     ([(f"{LAPTOP}/variants", ["cbp", "l3"])], "", ["'l3' matches no variant", "did you mean 'l2'?"]),
     ([("scales/laptop/permuted_digit", ONE)], "", ["is not known", "did you mean 'permuted_digits'?"]),
-    ([(f"{OWN}/figures", ["ed_fig_2c"])], "", ["'ed_fig_2c' is not known", "did you mean 'ed_fig_2b'?"]),
+    ([(f"{OWN}/figures", ["ed_fig_2bb"])], "", ["'ed_fig_2bb' is not known", "did you mean 'ed_fig_2b'?"]),
     ([(f"{OWN}/problem", "permuted_digit")], "", ["is not known", "permuted_digits"]),
     ([(f"{OWN}/network/hidden", [100, 0.5])], f"{OWN}/network/hidden[1]", ["0.5 is not allowed"]),
     ([(f"{OWN}/measures", {"effectve_rank": {}})], "", ["is not known", "did you mean 'effective_rank'?"]),

@@ -187,7 +187,7 @@ def test_a_missing_metric_is_named_with_what_there_is(study):
 
 def test_an_unknown_figure_is_refused(tmp_path):
     with pytest.raises(registry.UnknownName, match="did you mean 'ed_fig_2b'"):
-        figures.render("ed_fig_2c", {}, tmp_path / "a.svg", tmp_path / "a.png")
+        figures.render("ed_fig_2bb", {}, tmp_path / "a.svg", tmp_path / "a.png")
 
 
 def test_figures_and_report_need_neither_torch_nor_numba():

@@ -43,19 +43,20 @@ def disk(record=True, **options):
 def test_nothing_finished(study):
     planner = planning.Planner(study)
     assert planner.runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
-    assert planner.sequences(study.sequence(EXPERIMENT)) == [(0, 3), (4, 5)]
+    assert planner.sequences(study.sequence(EXPERIMENT, VARIANT)) == [(0, 3), (4, 5)]
 
 
 def test_sequences_follow_what_is_finished(study):
     finish(study, VARIANT, (0, 4))
     planner = planning.Planner(study)
     assert planner.runs(EXPERIMENT, VARIANT) == [(0, 4), (5, 5)]
-    sequence = study.sequence(EXPERIMENT)
+    sequence = study.sequence(EXPERIMENT, VARIANT)
     folder = planner.sequence_folder(sequence)
     covered = {s for block in planner.sequences(sequence) for s in blocks.seeds_of(block)}
     assert covered == set(range(6))
-    read = [blocks.NAME.fullmatch(path.name) for path in planner.sequences_of(EXPERIMENT, (4, 5))]
-    assert all(path.parent == folder for path in planner.sequences_of(EXPERIMENT, (4, 5)))
+    found = planner.sequences_of(EXPERIMENT, VARIANT, (4, 5))
+    read = [blocks.NAME.fullmatch(path.name) for path in found]
+    assert all(path.parent == folder for path in found)
     assert {4, 5} <= {s for m in read for s in blocks.seeds_of((int(m[1]), int(m[2])))}
 
 

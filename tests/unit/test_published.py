@@ -78,3 +78,49 @@ def test_ablation():
 def test_unknown_names(figure, name, words):
     with pytest.raises(published.UnknownCurve, match=words):
         published.curve(figure, name)
+
+
+MNIST = [  # figure, curve, {task: value} as the tables of the specification quote them
+    ("ed_fig_3b_step_size", "backprop_0.01", {1: 94.30, 10: 94.55, 100: 93.50, 800: 90.33}),
+    ("ed_fig_3b_step_size", "backprop_0.003", {1: 94.10, 10: 95.17, 100: 94.70, 800: 93.72}),
+    ("ed_fig_3b_step_size", "backprop_0.001", {1: 92.61, 10: 94.49, 100: 94.74, 800: 93.98}),
+    ("ed_fig_3b_width", "width_100", {1: 92.09, 2: 93.32, 50: 89.88, 150: 87.20}),
+    ("ed_fig_3b_width", "width_1000", {1: 93.71, 6: 94.85, 150: 93.75}),
+    ("ed_fig_3b_width", "width_10000", {1: 94.65, 41: 95.99, 150: 95.79}),
+    ("ed_fig_3b_rate", "every_10k", {1: 88.64, 10: 85.34, 48: 75.32}),
+    ("ed_fig_3b_rate", "every_100k", {1: 95.88, 10: 94.98, 48: 92.83}),
+    ("ed_fig_3b_rate", "every_1m", {1: 99.16, 10: 99.13, 48: 98.82}),
+    ("ed_fig_3c_dead_units", "backprop_0.01", {1: 0.3, 50: 12.8, 800: 27.0}),
+    ("ed_fig_3c_weight_magnitude", "backprop_0.003", {1: 0.0301, 400: 0.0473, 800: 0.0613}),
+    ("ed_fig_3c_effective_rank", "backprop_0.001", {1: 40.3, 50: 43.1, 800: 30.6}),
+    ("ed_fig_4a_online_accuracy", "l2_1e-4", {10: 95.19, 200: 94.76}),
+    ("ed_fig_4a_online_accuracy", "adam_3e-5", {1: 94.54, 10: 92.18, 400: 87.69}),
+    ("ed_fig_4a_online_accuracy", "online_normalisation_0.999_0.99", {1: 94.45, 70: 95.74, 400: 94.16}),
+    ("ed_fig_4a_dead_units", "cbp_1e-6", {100: 1.3, 400: 1.1, 800: 1.1}),
+    ("ed_fig_4a_dead_units", "dropout_0.1", {100: 9.6, 400: 13.1, 800: 16.1}),
+    ("ed_fig_4a_weight_magnitude", "shrink_and_perturb_1e-5", {100: 0.0143, 400: 0.0134, 800: 0.0134}),
+    ("ed_fig_4a_effective_rank", "online_normalisation_0.999_0.99", {100: 60.0, 400: 33.8, 800: 23.1}),
+    ("ed_fig_4b_cbp", "cbp_1e-4", {800: 95.03}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("figure", "name", "values"), MNIST)
+def test_permuted_mnist(figure, name, values):
+    line = published.curve(figure, name)
+    place = {float(x): k for k, x in enumerate(line.x)}
+    off = 6e-5 if "weight" in figure else 0.06
+    assert {task: line.mean[place[task]] for task in values} == pytest.approx(values, abs=off)
+
+
+def test_curves_of_permuted_mnist_are_complete_or_say_where_not():
+    for figure in sorted({row[0] for row in MNIST}):
+        for name, line in published.series(figure).items():
+            assert line.x.shape == line.mean.shape == line.above.shape, (figure, name)
+            assert (np.diff(line.x) > 0).all() and np.isnan(line.mean[line.above]).all()
+            assert line.se is None or (np.isnan(line.se) == np.isnan(line.mean)).all()
+    adam = published.curve("ed_fig_4a_dead_units", "adam_3e-5")
+    assert adam.clipped_above == 50 and list(adam.x[adam.above]) == list(range(60, 190, 10))
+    normalised = published.curve("ed_fig_4a_dead_units", "online_normalisation_0.999_0.99")
+    assert (
+        normalised.clipped_above is None and np.isnan(normalised.mean).sum() == 28
+    )  # hidden near 0, not above

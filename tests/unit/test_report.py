@@ -279,3 +279,15 @@ def test_values_in_use_are_found():
         "a/c": {"algorithm": {"name": "l2"}},
     }
     assert switches.used(switch, settings) == {"weight": ["a/b"]}
+
+
+def test_published_curves_of_permuted_mnist_lie_under_ours():
+    found = series.printed("permuted_mnist_width")
+    assert set(found) == {"width_100", "width_1000", "width_10000"}
+    assert found["width_100"]["measure"] == "online_accuracy"
+    assert found["width_100"]["mean"][:2] == [92.086, 93.324]
+    assert found["width_100"]["x"] == {"start": 1.0, "step": 1.0}
+    steps = series.printed("permuted_mnist")
+    assert {"backprop_0.01", "cbp_1e-6", "cbp_1e-4", "adam_3e-5"} <= set(steps)
+    assert steps["backprop_0.01"]["x"][18:22] == [19, 20, 30, 40]
+    assert series.printed("permuted_mnist_rate") == {} == series.printed("permuted_digits")

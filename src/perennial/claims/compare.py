@@ -42,7 +42,7 @@ def _algorithm(results: Results, variant: str) -> str:
 
 
 def compare(claims: Claims, results: Results) -> list[dict[str, Any]]:
-    """One row per comparison of an own variant with a variant of another algorithm on the same network.
+    """One row per comparison of an own variant with one of another algorithm, same network and problem.
 
     The p values of one own variant are a family of their own (Holm). Fewer than 3 seeds show no difference.
     """
@@ -54,7 +54,8 @@ def compare(claims: Claims, results: Results) -> list[dict[str, Any]]:
     for variant in own:
         family = []
         for other in results:
-            same = results[variant].settings.get("network") == results[other].settings.get("network")
+            a, b = results[variant].settings, results[other].settings
+            same = all(a.get(part) == b.get(part) for part in ("network", "problem", "tasks"))
             if not same or _algorithm(results, other) == _algorithm(results, variant):
                 continue
             if (other, variant) not in done:  # two own algorithms meet once

@@ -1,9 +1,13 @@
-"""Metrics files as the claims see them: one curve per seed, other axes averaged away."""
+"""Metrics files as the claims see them: one curve per seed and metric.
+
+A metric with layers is there as their mean, layer by layer as `dead_units[1]`, and, where it counts dimensions,
+as `effective_rank%`: the mean of the layers in percent of their widths.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ class Curves:
     Attributes:
         seeds: shape [seed], ascending.
         x: coordinates of the first axis, shape [point].
-        values: shape [seed, point]; further axes (layers) are averaged.
+        values: shape [seed, point].
         units, axis: as stored.
     """
 
@@ -57,12 +61,15 @@ def _variant(path: Path) -> Variant:
     try:
         with store.open_checked(path) as file:
             seeds = np.asarray(file.attrs["seeds"], dtype=np.int64)
-            metrics = {
-                name: _curves(group, seeds) for name, group in sorted(file.items()) if "values" in group
-            }
+            settings = json.loads(file.attrs["settings"])
+            widths = settings.get("network", {}).get("hidden", [])
+            metrics: dict[str, Curves] = {}
+            for name, group in sorted(file.items()):
+                if "values" in group:
+                    metrics |= {name + ending: found for ending, found in _curves(group, seeds, widths)}
             return Variant(
                 metrics=metrics,
-                settings=json.loads(file.attrs["settings"]),
+                settings=settings,
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
             )
     except store.BadFile as error:
@@ -72,7 +79,8 @@ def _variant(path: Path) -> Variant:
         raise ClaimError(f"{path}: is not a metrics file of this version ({reason})") from None
 
 
-def _curves(group: Any, seeds: np.ndarray) -> Curves:
+def _curves(group: Any, seeds: np.ndarray, widths: list[int]) -> Iterator[tuple[str, Curves]]:
+    """(ending of the metric's name, curve): the mean over further axes, each layer, percent of the widths."""
     values = np.asarray(group["values"][...], dtype=np.float64)
     if values.shape[0] != len(seeds):
         raise ValueError(f"{group.name} has {values.shape[0]} rows for {len(seeds)} seeds")
@@ -82,8 +90,15 @@ def _curves(group: Any, seeds: np.ndarray) -> Curves:
     else:
         axis = axes[0]
         x = np.asarray(group[axis][...], dtype=np.float64)
-    flat = values.reshape(len(seeds), len(x), -1).mean(axis=2)
-    order = np.argsort(
-        seeds, kind="stable"
-    )  # equal inputs give equal bytes, in whatever order they were stored
-    return Curves(seeds[order], x, flat[order], str(group.attrs.get("units", "")), axis)
+    # Equal inputs give equal bytes, in whatever order the seeds were stored.
+    order = np.argsort(seeds, kind="stable")
+    layers = values.reshape(len(seeds), len(x), -1)[order]  # [seed, point, layer]
+    units = str(group.attrs.get("units", ""))
+    yield "", Curves(seeds[order], x, layers.mean(axis=2), units, axis)
+    if axes[1:] != ["layer"]:
+        return
+    for k, layer in enumerate(group["layer"][...]):
+        yield f"[{layer:g}]", Curves(seeds[order], x, layers[:, :, k], units, axis)
+    if units == "dimensions" and layers.shape[2] == len(widths):
+        share = 100 * (layers / np.array(widths)).mean(axis=2)
+        yield "%", Curves(seeds[order], x, share, "percent of the width", axis)

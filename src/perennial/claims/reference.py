@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perennial.claims.data import Curves
-from perennial.claims.statement import Claims, Expression, Window, operation, term
+from perennial.claims.statement import SETTING, Claims, Expression, Window, is_number, operation, term
 from perennial.claims.windows import NotRun, published_place, published_series, select
 
 
@@ -14,11 +14,13 @@ def published_value(expression: Expression, claims: Claims) -> tuple[float, str]
 
     Points above the printed axis enter at the axis limit and make the value a lower bound.
     """
+    if is_number(expression):
+        return float(expression), ""
     if isinstance(expression, str):
         variant, metric, name = term(expression, claims)
-        if claims.headline is None or metric != claims.headline.metric:
-            return None  # only the headline metric is digitised
-        return _published_term(variant, claims.windows[name], claims)
+        if name == SETTING:
+            return None
+        return _published_term(variant, metric, claims.windows[name], claims)
     name, operands = operation(expression)
     values = [published_value(operand, claims) for operand in operands]
     if name == "spread" or any(value is None for value in values):
@@ -32,14 +34,14 @@ def published_value(expression: Expression, claims: Claims) -> tuple[float, str]
     return a - b, above_a or turned
 
 
-def _published_term(variant: str, window: Window, claims: Claims) -> tuple[float, str] | None:
-    line = published_series(variant, claims)
+def _published_term(variant: str, metric: str, window: Window, claims: Claims) -> tuple[float, str] | None:
+    line = published_series(variant, metric, claims)
     if line is None:
         return None
     mean = line.mean if line.clipped_above is None else np.where(line.above, line.clipped_above, line.mean)
     mask: np.ndarray
     if window.extremum:
-        centre = published_place(variant, window, claims) if window.place == "published" else None
+        centre = published_place(variant, metric, window, claims) if window.place == "published" else None
         if centre is None:
             return None
         middle = int(np.argmin(abs(line.x - centre)))
@@ -52,4 +54,5 @@ def _published_term(variant: str, window: Window, claims: Claims) -> tuple[float
     read = mask & np.isfinite(mean)
     if not read.any():
         return None
-    return float(mean[read].mean()), ">" if (line.above & read).any() else ""
+    share = np.gradient(line.x) if len(line.x) > 1 else np.ones(1)  # points may lie unevenly
+    return float(np.average(mean[read], weights=share[read])), ">" if (line.above & read).any() else ""

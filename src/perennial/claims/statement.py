@@ -3,7 +3,11 @@
 A statistic is written as an expression that gives one number per seed:
 
     relu_0.01 @ end                         mean of the experiment's main metric over the window `end`
-    backprop dead_units @ end               the same for another metric
+    backprop dead_units @ end               the same for another metric, its layers averaged
+    backprop dead_units[1] @ end            one of its layers (counted from 1)
+    backprop effective_rank% @ end          dimensions in percent of each layer's width
+    cbp algorithm.replacement_rate          a recorded setting; one of a list: network.hidden.0
+    500                                     a number
     {difference: [A, B]}                    A minus B, paired by seed
     {ratio: [A, B]}                         A over B, seed by seed
     {spread: [A, B, C]}                     worst minus best of several, chosen on the other half of the seeds
@@ -12,6 +16,7 @@ A statistic is written as an expression that gives one number per seed:
 from __future__ import annotations
 
 import itertools
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from perennial import published
 
-Expression = Any  # a term as text, or a mapping with one of OPERATIONS
+Expression = Any  # a term as text, a number, or a mapping with one of OPERATIONS
 OPERATIONS = ("difference", "ratio", "spread")
+SETTING = ""  # stands for the window of a term that is a recorded setting
 
 
 class ClaimError(ValueError):
@@ -35,7 +41,8 @@ class _Model(BaseModel):
 class Window(_Model):
     """Which points of a curve a term averages over.
 
-    `from`/`to`: coordinates, half open. `last`: the last so many points. `extremum`: `width` points around
+    `from`/`to`: coordinates, half open. `points`: the first and the last of the points meant, counted from 1;
+    for variants whose coordinates differ. `last`: the last so many points. `extremum`: `width` points around
     the lowest or highest place. The place comes from the published curve or the other half of the seeds,
     never from the seeds it is applied to.
     """
@@ -43,6 +50,7 @@ class Window(_Model):
     text: str
     start: float | None = Field(None, alias="from")
     stop: float | None = Field(None, alias="to")
+    points: tuple[int, int] | None = None
     last: int | None = Field(None, ge=1)
     extremum: Literal["minimum", "maximum"] | None = None
     place: Literal["published", "other_half"] | None = None
@@ -51,9 +59,12 @@ class Window(_Model):
 
     @model_validator(mode="after")
     def _one_way(self) -> Window:
-        ways = [self.start is not None and self.stop is not None, self.last is not None, bool(self.extremum)]
+        between = self.start is not None and self.stop is not None
+        ways = [between, self.points is not None, self.last is not None, bool(self.extremum)]
         if sum(ways) != 1 or (self.extremum and not self.place):
-            raise ValueError("give one of: from and to, last, extremum with place")
+            raise ValueError("give one of: from and to, points, last, extremum with place")
+        if self.points and not 1 <= self.points[0] <= self.points[1]:
+            raise ValueError("points are the first and the last, counted from 1")
         if self.extremum and self.width % 2 == 0:
             raise ValueError("width must be odd, so that the window has a centre")
         return self
@@ -147,6 +158,7 @@ class Claims(_Model):
     title: str
     ours: bool = False  # True: nothing published to compare with
     figure: str | None = None  # digitised figure whose series carry the variants' names
+    figures: dict[str, tuple[str, ...]] = {}  # metric -> such figures; the first that shows a variant counts
     series: dict[str, str] = {}  # variant -> series, where the names differ
     headline: Headline | None = None
     baselines: tuple[str, ...] = ()  # algorithms of the study: never a user's own
@@ -160,9 +172,14 @@ class Claims(_Model):
         for claim in self.claims:
             for part in (*claim.parts, *claim.observations):
                 for term in terms(part.statistic, self):
-                    if term[2] not in self.windows:
+                    if term[2] != SETTING and term[2] not in self.windows:
                         raise ValueError(f"{claim.id}, {part.label}: no window '{term[2]}'")
         return self
+
+    def digitised(self, metric: str) -> tuple[str, ...]:
+        """Digitised figures that show a metric."""
+        headline = self.headline is not None and metric == self.headline.metric
+        return (*self.figures.get(metric, ()), *([self.figure] if self.figure and headline else []))
 
     def variants(self) -> set[str]:
         """Every variant that some claim names."""
@@ -170,8 +187,17 @@ class Claims(_Model):
         return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
 
 
+def is_number(expression: Expression) -> bool:
+    return isinstance(expression, Real) and not isinstance(expression, bool)
+
+
 def terms(expression: Expression, claims: Claims) -> list[tuple[str, str, str]]:
-    """All (variant, metric, window name) of an expression, in reading order."""
+    """All (variant, metric, window name) of an expression, in reading order; a number is none.
+
+    For a recorded setting the metric is its dotted key and the window == SETTING.
+    """
+    if is_number(expression):
+        return []
     if isinstance(expression, str):
         return [term(expression, claims)]
     _, operands = operation(expression)
@@ -179,11 +205,13 @@ def terms(expression: Expression, claims: Claims) -> list[tuple[str, str, str]]:
 
 
 def term(text: str, claims: Claims) -> tuple[str, str, str]:
-    """Split `variant [metric] @ window`."""
+    """Split `variant [metric] @ window`, or `variant part.setting`."""
     left, separator, window = text.partition("@")
     words = left.split()
+    if not separator and len(words) == 2 and "." in words[1]:
+        return words[0], words[1], SETTING
     if not separator or len(words) not in (1, 2) or not window.strip():
-        raise ValueError(f"'{text}' is not of the form 'variant [metric] @ window'")
+        raise ValueError(f"'{text}' is not of the form 'variant [metric] @ window' or 'variant part.setting'")
     if len(words) == 1 and claims.headline is None:
         raise ValueError(f"'{text}' names no metric and the experiment has no headline")
     metric = words[1] if len(words) == 2 else claims.headline.metric  # type: ignore[union-attr]

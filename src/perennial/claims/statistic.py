@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from perennial.claims.data import Curves, Results
-from perennial.claims.statement import Claims, Expression, Window, operation, term, terms
+from perennial.claims.statement import (
+    SETTING,
+    Claims,
+    Expression,
+    Window,
+    is_number,
+    operation,
+    term,
+    terms,
+)
 from perennial.claims.windows import NotRun, around, extremum, halves, published_place, select, spacing
 
 
@@ -35,7 +46,10 @@ def evaluate(expression: Expression, claims: Claims, results: Results) -> Sample
         NotRun: a variant, metric, seed or stretch of the stream is missing.
     """
     found = terms(expression, claims)
-    curves = {(variant, metric): _curves(results, variant, metric) for variant, metric, _ in found}
+    curves = {
+        (variant, name): (_setting if window == SETTING else _curves)(results, variant, name)
+        for variant, name, window in found
+    }
     seeds = _common([c.seeds for c in curves.values()])
     if len(seeds) == 0:
         raise NotRun(f"{', '.join(sorted({v for v, _, _ in found}))} have no seed in common")
@@ -51,6 +65,22 @@ def _curves(results: Results, variant: str, metric: str) -> Curves:
     if metric not in results[variant].metrics:
         raise NotRun(f"variant {variant} has no metric {metric}")
     return results[variant].metrics[metric]
+
+
+def _setting(results: Results, variant: str, key: str) -> Curves:
+    """A recorded setting as a curve of one point, the same for every seed."""
+    if variant not in results or not results[variant].metrics:
+        raise NotRun(f"variant {variant} has no results at this scale")
+    value: Any = results[variant].settings
+    for step in key.split("."):
+        inside = value.get(step) if isinstance(value, Mapping) else None
+        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            inside = value[int(step)]
+        value = inside
+    if not is_number(value):
+        raise NotRun(f"variant {variant} has no number as its setting {key}")
+    seeds = next(iter(results[variant].metrics.values())).seeds
+    return Curves(seeds, np.zeros(1), np.full((len(seeds), 1), float(value)), axis="setting")
 
 
 def _common(lists: list[np.ndarray]) -> np.ndarray:
@@ -69,9 +99,13 @@ Paired = dict[tuple[str, str], Curves]
 
 
 def _values(expression: Expression, claims: Claims, paired: Paired, sample: Sample) -> np.ndarray:
+    if is_number(expression):
+        return np.full(len(sample.seeds), float(expression))
     if isinstance(expression, str):
         variant, metric, window = term(expression, claims)
-        return _term(variant, paired[variant, metric], claims.windows[window], claims, sample)
+        if window == SETTING:
+            return paired[variant, metric].values[:, 0]
+        return _term(variant, metric, paired[variant, metric], claims.windows[window], claims, sample)
     name, operands = operation(expression)
     columns = [_values(operand, claims, paired, sample) for operand in operands]
     if name == "difference":
@@ -91,12 +125,14 @@ def _spread(columns: np.ndarray) -> np.ndarray:
     return values
 
 
-def _term(variant: str, curves: Curves, window: Window, claims: Claims, sample: Sample) -> np.ndarray:
+def _term(
+    variant: str, metric: str, curves: Curves, window: Window, claims: Claims, sample: Sample
+) -> np.ndarray:
     if window.extremum is None:
         return curves.values[:, select(window, curves)].mean(axis=1)
     key = f"{variant}, {window.text}"
     if window.place == "published":
-        centre = published_place(variant, window, claims)
+        centre = published_place(variant, metric, window, claims)
         if centre is None:
             raise NotRun(f"no published curve of {variant} to place its {window.extremum}")
         centre_index = int(np.argmin(abs(curves.x - centre)))
@@ -117,15 +153,19 @@ def _term(variant: str, curves: Curves, window: Window, claims: Claims, sample: 
 
 def describe(expression: Expression, claims: Claims) -> str:
     """The statistic as a person reads it."""
+    if is_number(expression):
+        return f"{expression:g}"
     if isinstance(expression, str):
         variant, metric, window = term(expression, claims)
+        if window == SETTING:
+            return f"{metric} of {variant}"
         return f"{metric} of {variant} ({claims.windows[window].text})"
     name, operands = operation(expression)
     words: list[str] = [describe(operand, claims) for operand in operands]
     if name == "spread":
         return f"largest minus smallest (chosen on the other half of the seeds) of: {'; '.join(words)}"
     joined = " minus " if name == "difference" else " divided by "
-    simple = [isinstance(operand, str) for operand in operands]
+    simple = [not isinstance(operand, dict) for operand in operands]
     return joined.join(text if plain else f"[{text}]" for text, plain in zip(words, simple, strict=True))
 
 

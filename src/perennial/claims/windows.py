@@ -36,6 +36,11 @@ def select(window: Window, curves: Curves) -> np.ndarray:
         NotRun: the stream does not cover the whole window; a shorter stretch would be another claim.
     """
     x = curves.x
+    if window.points is not None:
+        first, last = window.points
+        if len(x) < last:
+            raise NotRun(f"needs {window.text}; the runs of this scale have {len(x)} points")
+        return (np.arange(len(x)) >= first - 1) & (np.arange(len(x)) < last)
     if window.last is not None:
         return np.arange(len(x)) >= len(x) - window.last
     assert window.start is not None and window.stop is not None
@@ -74,24 +79,27 @@ def extremum(mean: np.ndarray, window: Window, holes: bool = False) -> int | Non
     return int(pick(smooth)) + window.width // 2
 
 
-def published_series(variant: str, claims: Claims) -> published.Series | None:
-    """The digitised curve of a variant; None when the figure does not show it."""
+def published_series(variant: str, metric: str, claims: Claims) -> published.Series | None:
+    """The digitised curve of a variant; None when no figure of the metric shows it."""
     name = claims.series.get(variant, variant)
-    if claims.figure is None or name not in published.names(claims.figure):
-        return None
-    return published.curve(claims.figure, name)
+    for figure in claims.digitised(metric):
+        if name in published.names(figure):
+            return published.curve(figure, name)
+    return None
 
 
-def published_place(variant: str, window: Window, claims: Claims) -> float | None:
+def published_place(variant: str, metric: str, window: Window, claims: Claims) -> float | None:
     """Coordinate of the published extremum, or None without a published curve.
 
     With `relative_to` the shared ups and downs of the published streams are taken off first.
     """
-    line = published_series(variant, claims)
-    if line is None or claims.figure is None:
+    line = published_series(variant, metric, claims)
+    if line is None:
         return None
     mean = line.mean
     if window.relative_to:
-        mean = mean - published.curve(claims.figure, window.relative_to).mean
+        other = published_series(window.relative_to, metric, claims)
+        assert other is not None, f"no published curve of {window.relative_to}"
+        mean = mean - other.mean
     index = extremum(mean, window, holes=True)
     return None if index is None else float(line.x[index])

@@ -17,7 +17,7 @@ Precision = Literal["float32", "float64"]
 Engine = Literal["auto", "fused", "stacked", "graphed"]
 Device = Literal["auto", "cpu", "cuda"]
 KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
-GRID_PARTS = ("algorithm", "network", "procedure")
+GRID_PARTS = ("algorithm", "network", "procedure", "problem")
 
 
 def _part(value: Any) -> Any:
@@ -40,6 +40,16 @@ def _seeds(value: Any) -> list[int]:
     raise ValueError(f"{value!r} is not allowed ({rule})")
 
 
+def _tasks(value: Any) -> dict[str, int]:
+    """A number of tasks is that of all variants; a mapping gives it for names or patterns."""
+    given = value if isinstance(value, Mapping) else {"*": value}
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in given.values())
+    if given and whole:
+        return {str(pattern): n for pattern, n in given.items()}
+    rule = "must be a whole number >= 1, or a mapping of variants to such numbers"
+    raise ValueError(f"{value!r} is not allowed ({rule})")
+
+
 def _grid_values(value: Any) -> list[Any]:
     """The values of one grid key. YAML reads 1e-4 as text (it wants 1.0e-4); here it is a number."""
     if not isinstance(value, list) or not value:
@@ -57,6 +67,9 @@ def _number(value: Any) -> Any:
 Part = Annotated[dict[str, Any], BeforeValidator(_part), WithJsonSchema({"type": ["object", "string"]})]
 SEEDS_SCHEMA = {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 0}}
 Seeds = Annotated[list[int], BeforeValidator(_seeds), WithJsonSchema(SEEDS_SCHEMA)]
+COUNT_SCHEMA = {"type": "integer", "minimum": 1}
+TASKS_SCHEMA = {"type": ["integer", "object"], "minimum": 1, "additionalProperties": COUNT_SCHEMA}
+Tasks = Annotated[dict[str, int], BeforeValidator(_tasks), WithJsonSchema(TASKS_SCHEMA)]
 GridValues = Annotated[list[Any], BeforeValidator(_grid_values)]
 
 
@@ -76,7 +89,7 @@ class ScaleEntry(Settings):
     """How much of one experiment a scale runs."""
 
     seeds: Seeds = Field(description="number of seeds (0 ... n-1), or a list of them")
-    tasks: int = Field(ge=1, description="number of tasks of each run")
+    tasks: Tasks = Field(description="number of tasks of each run, or such numbers by variant or pattern")
     variants: list[str] = Field(["*"], min_length=1, description="names or patterns such as relu_*")
 
 
@@ -84,6 +97,7 @@ class VariantEntry(Settings):
     """One way of learning, or several with a grid."""
 
     algorithm: Part = Field(description="name and settings of a file in algorithms/")
+    problem: Part = Field({}, description="changes to the settings of the experiment's problem")
     network: Part = Field({}, description="changes to the experiment's network")
     procedure: Part = Field({}, description="changes to the experiment's procedure")
     measures: dict[str, Any] = Field({}, description="changes to the experiment's measures")

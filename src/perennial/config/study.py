@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -101,9 +102,18 @@ class Study:
         """Seeds that the active scale runs."""
         return list(self._active(experiment).seeds)
 
-    def tasks(self, experiment: str) -> int:
-        """Number of tasks of each run at the active scale."""
-        return self._active(experiment).tasks
+    def tasks(self, experiment: str, variant: str) -> int:
+        """Number of tasks of each run of a variant at the active scale.
+
+        Raises:
+            ConfigError: the scale does not run the variant and says nothing about its length.
+        """
+        given = self._active(experiment).tasks
+        for pattern, count in given.items():
+            if fnmatch.fnmatchcase(variant, pattern):
+                return count
+        place = f"scales.{self.scale}.{experiment}.tasks"
+        raise ConfigError(f"{self.file}: {place}: nothing fits the variant '{variant}'")
 
     def settings(self, experiment: str, variant: str, tasks: int | None = None) -> dict[str, Any]:
         """All that determines a run but its seed: canonical, every default filled in.
@@ -117,31 +127,32 @@ class Study:
         known = self.experiment(experiment)
         if variant not in known.variants:
             self._unknown(f"variant of {experiment}", variant, list(known.variants))
-        tasks = self.tasks(experiment) if tasks is None else tasks
+        tasks = self.tasks(experiment, variant) if tasks is None else tasks
         parts = known.variants[variant].settings
-        return {**parts, "problem": known.problem, "tasks": tasks, "precision": known.precision}
+        return {**parts, "tasks": tasks, "precision": known.precision}
 
     def settings_text(self, experiment: str, variant: str) -> str:
         """The settings as JSON with sorted keys: equal settings, equal text."""
         return _text(self.settings(experiment, variant))
 
-    def sequence(self, experiment: str) -> str:
-        """Name of the sequences an experiment's seeds meet: `{problem}-{8 hex}`.
+    def sequence(self, experiment: str, variant: str) -> str:
+        """Name of the sequences a variant's seeds meet: `{problem}-{8 hex}`.
 
         The hex digits stand for the problem's settings, the number of tasks and the problem's code, which
         draws the sequences. So equal ones are shared, and no file is rewritten: other code has another name.
         """
-        problem = self.experiment(experiment).problem
-        code = code_hash.digest([f"perennial.problems.{problem['name']}"])
-        key = _text({"problem": problem, "tasks": self.tasks(experiment), "code": code})
-        return f"{problem['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        settings = self.settings(experiment, variant)
+        name = settings["problem"]["name"]
+        code = _problem_code(name)
+        key = _text({"problem": settings["problem"], "tasks": settings["tasks"], "code": code})
+        return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
-    def figures(self) -> dict[str, str]:
-        """Figures of the active experiments: figure -> the experiment that lists it first."""
-        found: dict[str, str] = {}
+    def figures(self) -> dict[str, list[str]]:
+        """Figures of the active experiments: figure -> the active experiments that list it."""
+        found: dict[str, list[str]] = {}
         for experiment in self.experiments():
             for figure in self.experiment(experiment).figures:
-                found.setdefault(figure, experiment)
+                found.setdefault(figure, []).append(experiment)
         return found
 
     def _active(self, experiment: str) -> ScaleEntry:
@@ -154,6 +165,12 @@ class Study:
     def _unknown(self, what: str, name: str, allowed: list[str]) -> NoReturn:
         hint = registry.nearest(name, allowed)
         raise ConfigError(f"{self.file}: '{name}' is no {what} (allowed: {', '.join(allowed)}){hint}")
+
+
+@functools.cache
+def _problem_code(problem: str) -> str:
+    """Hash of the code that draws a problem's sequences; every variant asks for it."""
+    return code_hash.digest([f"perennial.problems.{problem}"])
 
 
 def _text(settings: Mapping[str, Any]) -> str:

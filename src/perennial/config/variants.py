@@ -1,6 +1,6 @@
 """Variants of an experiment: merge, grids, and the typed settings of each part.
 
-A variant's network, procedure and measures are laid over the experiment's. A grid makes one variant for each
+A variant's problem, network, procedure and measures are laid over the experiment's. A grid makes one variant for each
 combination of its values and names it after them.
 """
 
@@ -24,7 +24,7 @@ LARGEST_PLAIN = 1e6
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant with canonical settings: procedure, network, algorithm, measures."""
+    """One variant with canonical settings: problem, procedure, network, algorithm, measures."""
 
     name: str
     settings: dict[str, Any]
@@ -137,12 +137,15 @@ def _settings(
     """Canonical settings of one variant, or None after noting what is wrong."""
     parts = {
         name: part(getattr(entry, name), f"{path}.{name}").under(getattr(variant, name), f"{place}.{name}")
-        for name in ("procedure", "network")
+        for name in ("problem", "procedure", "network")
     }
     parts["algorithm"] = part(variant.algorithm, f"{place}.algorithm")
     for dotted, value in changes.items():
         owner, _, key = dotted.partition(".")
         parts[owner] = parts[owner].under({key: value}, f"{place}.grid.{owner}")
+    if parts["problem"].values.get("name") != entry.problem.get("name"):
+        mistakes.add(parts["problem"].where("name"), "is not allowed (another problem is another experiment)")
+        return None
     typed = {name: _typed(name, found, mistakes) for name, found in parts.items()}
     measures = _measures(entry, variant, path, place, mistakes)
     if measures is None or None in typed.values():

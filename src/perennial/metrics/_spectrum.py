@@ -21,10 +21,14 @@ def singular_values(phi: np.ndarray) -> np.ndarray:
     Returns:
         [..., min(b, h)] float64; values under TOLERANCE times the largest are 0.
     """
-    phi = phi.astype(np.float64)
-    wide = phi.shape[-2] < phi.shape[-1]
+    *stack, b, h = phi.shape
+    live = phi.reshape(-1, h).any(axis=0)  # a unit that is silent everywhere adds a value of 0, and much work
+    phi = phi[..., live].astype(np.float64)
+    wide = b < phi.shape[-1]
     gram = phi @ phi.swapaxes(-1, -2) if wide else phi.swapaxes(-1, -2) @ phi  # [..., n, n]
-    values = np.sqrt(np.clip(np.linalg.eigvalsh(gram)[..., ::-1], 0, None))
+    values = np.zeros((*stack, min(b, h)))
+    found = np.sqrt(np.clip(np.linalg.eigvalsh(gram)[..., ::-1], 0, None))
+    values[..., : found.shape[-1]] = found
     return np.where(values > TOLERANCE * values[..., :1], values, 0.0)
 
 

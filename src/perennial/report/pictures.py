@@ -34,7 +34,7 @@ def _themed(text: str) -> str:
     """Fixed colours -> variables of the style sheet; the darker published hues turn pale on dark paper."""
     for colour, role in ROLES.items():
         text = text.replace(colour, f"var(--figure-{role}, {colour})")
-    for colour in (*_style.CYCLE, _style.GREY):
+    for colour in (*_style.CYCLE, *_style.SPARE, _style.GREY):
         dark, pale = _style.darker(colour), _style.paler(colour)
         text = text.replace(dark, f"light-dark({dark}, {pale})")
     return text

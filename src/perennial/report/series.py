@@ -14,6 +14,14 @@ from perennial.report.numbers import name as plain
 BUDGET = 3_000_000  #: bytes of base64 text for all curves together
 MOST_POINTS = 1000
 FEWEST_POINTS = 60
+#: experiment -> measure and digitised figures in the coordinates of ours; of equal curves the last one counts
+PRINTED = {
+    "slowly_changing_regression": ("squared_error", ("ed_fig_2b",)),
+    "permuted_mnist": (
+        "online_accuracy", ("ed_fig_4b_cbp", "ed_fig_4a_online_accuracy", "ed_fig_3b_step_size")
+    ),
+    "permuted_mnist_width": ("online_accuracy", ("ed_fig_3b_width",)),
+}  # fmt: skip
 HOLE = 65535  #: stands for "not a number"
 
 
@@ -117,14 +125,13 @@ def _spaced(x: np.ndarray) -> list[float] | dict[str, float]:
 
 
 def printed(experiment: str) -> dict[str, dict]:
-    """Published curves that lie under ours: variant -> {x, mean, above}, for ED Fig. 2b."""
-    if experiment != "slowly_changing_regression":
-        return {}
+    """Published curves of an experiment's performance, which lie under ours: variant -> {x, mean, above}."""
+    measure, figures = PRINTED.get(experiment, ("", ()))
     found = {}
-    for key, line in published.series("ed_fig_2b").items():
+    for key, line in [pair for figure in figures for pair in published.series(figure).items()]:
         mean = [round(float(v), 4) if np.isfinite(v) else None for v in line.mean]
         variant = "linear_0.003" if key == "linear" else key
         above = [int(k) for k in np.flatnonzero(line.above)]
-        found[variant] = {"measure": "squared_error", "x": _spaced(line.x), "mean": mean, "above": above,
+        found[variant] = {"measure": measure, "x": _spaced(line.x), "mean": mean, "above": above,
                           "end": line.clipped_above}  # fmt: skip
     return found
