@@ -4,7 +4,7 @@ In: the block's sequences and, where the problem has one, its data set.
 Out: <scale>/runs/{experiment}/{variant}/seeds_{block}.h5
 
 Params hold what determines the runs, so that nothing else makes them run again: no seeds, no block size, no
-engine. Retries stand in profiles only: those of a rule would run inside the same cluster allocation.
+engine, no device. Retries stand in profiles only: those of a rule would run inside the same cluster allocation.
 """
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from perennial import blocks, config, training
+from perennial import blocks, config, engines, training
 from perennial.job import logged
 from perennial.progress import clock
 
@@ -15,15 +15,16 @@ job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
 
-with logged(job.log[0]):
-    start = time.monotonic()
+with logged(job.log[0], clear=(engines.Unsupported,)):
+    start, study = time.monotonic(), config.load(job.config)
     training.train_block(
         json.loads(job.params.settings),
         list(blocks.seeds_of(blocks.parse(job.wildcards.block))),
         Path(job.output[0]),
         sequences=[Path(path) for path in job.input.sequences],
         dataset=Path(str(job.input.dataset)) if job.input.dataset else None,
-        engine=config.load(job.config).engine,
+        engine=study.engine,
+        device=study.device,
         threads=job.threads,
         code=job.params.code,
         label=label,

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import config, registry, stage_code, store
+from perennial import config, engines, registry, stage_code, store
 from perennial.config import ConfigError, Study, entries
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except ConfigError as error:
+    except (ConfigError, engines.Unsupported) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         sequences=[sequence],
         dataset=dataset,
         engine=options.engine or study.engine,
+        device=options.device or study.device,
         threads=1,
         code=stage_code.train(settings),
         label=f"{options.experiment}/{options.variant}",
@@ -165,6 +166,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--tasks", type=int, help="another number of tasks than the scale's")
     parser.add_argument("--engine", choices=get_args(entries.Engine), help="another than the config's")
+    parser.add_argument("--device", choices=get_args(entries.Device), help="another than the config's")
 
 
 if __name__ == "__main__":

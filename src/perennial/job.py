@@ -33,14 +33,22 @@ class Tee:
 
 
 @contextmanager
-def logged(path: str | Path) -> Iterator[None]:
-    """Send what is printed to the terminal and to a log file. An error ends in both, and ends the process."""
+def logged(path: str | Path, clear: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Send what is printed to the terminal and to a log file. An error ends in both, and ends the process.
+
+    Args:
+        path: the log file.
+        clear: errors whose message says all there is to say; their traceback is left out.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as log:
         out, err = Tee(sys.stdout, log), Tee(sys.stderr, log)
         with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
             try:
                 yield
+            except clear as error:
+                print(error, file=sys.stderr)
+                raise SystemExit(1) from None
             except Exception:
                 traceback.print_exc()
                 raise SystemExit(1) from None

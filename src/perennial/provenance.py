@@ -8,6 +8,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from perennial.lazy import torch
+
 LIBRARIES = ("perennial", "numpy", "numba", "torch", "h5py", "scikit-learn", "snakemake")
 
 
@@ -37,8 +39,10 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
-def device() -> str:
-    """The processor's name."""
+def device(kind: str = "cpu") -> str:
+    """The name of the processor, or of the GPU where `kind` is cuda."""
+    if kind == "cuda":
+        return f"cuda: {torch.cuda.get_device_name()}"
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -22,11 +22,11 @@ def train(settings: dict[str, Any]) -> str:
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
-    """Where a run's code begins: its own procedure, problem, network, algorithm, fast path and measures."""
+    """Where a run's code begins: its own procedure, problem, network, algorithm, fast paths and measures."""
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
     algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
-    folders = ("perennial.algorithms", "perennial.engines.fused")
+    folders = ("perennial.algorithms", "perennial.engines.fused", "perennial.engines.graphed")
     candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
     return [*modules, *filter(code_hash.exists, candidates)]
 

@@ -1,7 +1,7 @@
 """Train one block of seeds of one variant and write its run file.
 
-Parallelism is over runs: the fused engine trains each run by itself on a thread, the stacked one trains all
-runs of the block as one stack. A run's numbers are the same either way, whatever the block.
+Parallelism is over runs: the fused engine trains each run by itself on a thread, the others train all runs of
+the block as one stack. A run's numbers are the same either way, whatever the block.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def train_block(
     sequences: list[Path],
     dataset: Path | None = None,
     engine: str = "auto",
+    device: str = "auto",
     threads: int = 1,
     code: str = "",
     label: str = "training",
@@ -41,24 +42,26 @@ def train_block(
         output: the run file to write; see results/README.md for its schema.
         sequences: files that hold the sequences of these seeds.
         dataset: file of the problem's data set, if it has one.
-        engine: auto, fused or stacked.
+        engine: auto, fused, stacked or graphed.
+        device: auto, cpu or cuda.
         threads: runs trained at the same time (fused engine).
         code: hash of the code that determines the runs.
         label: name for progress lines.
 
     Raises:
-        engines.Unsupported: the engine cannot train the variant.
+        engines.Unsupported: the engine or the device cannot train the variant.
         store.BadFile: a sequence or data file is damaged.
     """
     start, start_cpu = time.monotonic(), time.process_time()
-    chosen = engines.choose(settings, engine)
-    outcome = train(settings, seeds, sequences, dataset, chosen, threads, label)
+    chosen = engines.choose(settings, engine, device)
+    place = engines.place(chosen, device)
+    outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place)
     attributes = {
         "kind": "run",
         "settings": json.dumps(settings, sort_keys=True),
         "seeds": np.array(seeds),
         "engine": chosen,
-        "device": provenance.device(),
+        "device": provenance.device(place),
         "versions": json.dumps(provenance.versions(), sort_keys=True),
         "code": code,
         "git": provenance.git_state(),
@@ -79,6 +82,7 @@ def train(
     engine: str,
     threads: int = 1,
     label: str = "training",
+    device: str = "cpu",
 ) -> Outcome:
     """Train and return what was measured and the last state, runs in the order of `seeds`."""
     procedure = registry.module("procedures", settings["procedure"]["name"])
@@ -89,7 +93,7 @@ def train(
 
     def go(group: list[int]) -> Outcome:
         own = [seeds[k] for k in group]
-        return procedure.run(settings, own, [met[k] for k in group], data, engine, progress.add)
+        return procedure.run(settings, own, [met[k] for k in group], data, engine, progress.add, device)
 
     first = go(groups[0])  # alone: it compiles what the others share
     with ThreadPoolExecutor(max(threads, 1)) as pool:

@@ -88,8 +88,8 @@ def small(problem: str, algorithm: str, **changes: Any) -> dict[str, Any]:
 
 
 def engines_of(settings: dict[str, Any]) -> list[str]:
-    """The engines that can train a variant."""
-    return ["stacked"] if engines.choose(settings) == "stacked" else ["stacked", "fused"]
+    """The engines that train a variant on the CPU."""
+    return ["stacked"] if engines.choose(settings, device="cpu") == "stacked" else ["stacked", "fused"]
 
 
 @cache
@@ -115,17 +115,21 @@ def mnist(images: int = 1797) -> Arrays:
 DATASETS = {None: lambda images: None, "digits": digits, "mnist": mnist}
 
 
-def stream(settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797) -> TaskStream:
+def stream(
+    settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797, device: str = "cpu"
+) -> TaskStream:
     """Runs before their first task."""
     module = registry.module("problems", settings["problem"]["name"])
     choices = engines.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
-    return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine)
+    return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine, device)
 
 
-def train(settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797) -> dict[str, Any]:
+def train(
+    settings: dict[str, Any], seeds: list[int], engine: str, images: int = 1797, device: str = "cpu"
+) -> dict[str, Any]:
     """The last state of runs, all trained in one stack."""
-    runs = stream(settings, seeds, engine, images)
+    runs = stream(settings, seeds, engine, images, device)
     for index in range(settings["tasks"]):
         runs.task(index)
     return runs.trainer.state()

@@ -89,7 +89,7 @@ def test_an_algorithm_s_own_weights_are_learnt():
 @pytest.mark.parametrize("name", CHANGERS)
 def test_no_engine_but_the_stacked_one(name):
     settings = support.variant(DIGITS, CHANGERS[name])
-    assert engines.choose(settings) == "stacked"
+    assert engines.choose(settings, device="cpu") == "stacked"
     with pytest.raises(engines.Unsupported, match="has no file in engines/fused") as caught:
         engines.choose(settings, "fused")
     assert CHANGERS[name]["name"] in str(caught.value) and "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from perennial import cli, store
+from perennial import cli, engines, store
 from perennial.config import files
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +88,20 @@ def test_verdicts_of_one_experiment(here, capsys):
 def test_verdicts_before_anything_is_finished(here, capsys):
     assert cli.main(["verdicts", "--scale", "smoke"]) == 1
     assert "results/smoke/claims.csv: not there yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--engine", "fused", "--device", "cuda"], "engine fused runs on the CPU only"),
+        (["--device", "cuda"], "PyTorch finds no CUDA device"),
+    ],
+)
+def test_a_device_that_is_not_there_is_one_line(here, capsys, options, words, monkeypatch):
+    monkeypatch.setattr(engines, "cuda_here", lambda: False)
+    assert cli.main(["run", "slowly_changing_regression", "linear_0.003", "--tasks", "2", *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("device: cuda: ") and words in error and error.count("\n") == 1
 
 
 RUNS = [("slowly_changing_regression", "linear_0.003", "auto"), ("permuted_digits", "cbp", "stacked")]

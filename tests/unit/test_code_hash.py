@@ -136,4 +136,5 @@ def test_training_follows_only_its_own_parts():
     others = ("perennial.figures", "perennial.claims", "perennial.report", "perennial.config")
     assert not [name for name in modules if name.startswith(others)]
     assert "perennial.problems.slowly_changing_regression" not in modules
-    assert "perennial.engines.fused.adam" not in modules
+    assert {"perennial.engines.fused.cbp", "perennial.engines.graphed.cbp"} <= set(modules)
+    assert not {"perennial.engines.fused.adam", "perennial.engines.graphed.adam"} & set(modules)

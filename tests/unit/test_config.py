@@ -80,6 +80,7 @@ def test_the_schema_is_current():
 
 def test_engines_are_those_there_are():
     assert get_args(entries.Engine) == ("auto", *engines.NAMES)
+    assert get_args(entries.Device) == ("auto", *engines.DEVICES)
 
 
 def test_reading_the_config_is_light():
@@ -116,8 +117,8 @@ def test_only_its_own_settings_change_a_variant():
     """What is outside a variant - seeds, block size, engine, folders, other variants - is not in its text."""
     text = config.load(CONFIG).settings_text(DIGITS, "cbp")
     other = edited(
-        ("block_size", 1), ("engine", "stacked"), ("results", "elsewhere"), ("data", {"root": "/data"}),
-        (f"{LAPTOP}/seeds", 77), (f"{OWN}/variants/l2/algorithm/step_size", 0.5),
+        ("block_size", 1), ("engine", "stacked"), ("device", "cpu"), ("results", "elsewhere"),
+        ("data", {"root": "/data"}), (f"{LAPTOP}/seeds", 77), (f"{OWN}/variants/l2/algorithm/step_size", 0.5),
         (f"{OWN}/title", "another title"),
     )  # fmt: skip
     assert config.load(other).settings_text(DIGITS, "cbp") == text
@@ -236,7 +237,8 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("scale", "labtop")], "", ["'labtop' is not known", "smoke, laptop, paper", "did you mean 'laptop'?"]),
     ([("blok_size", 3)], "", ["unknown key", "did you mean 'block_size'?"]),
     ([("block_size", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
-    ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, stacked"]),
+    ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, stacked, graphed"]),
+    ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("results", 5)], "", ["5 is not allowed", "text"]),
     ([(f"{LAPTOP}/seeds", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([(f"{LAPTOP}/seeds", [1, 1])], "", ["different seeds"]),

@@ -19,6 +19,14 @@ def test_output_goes_to_the_terminal_and_to_the_log(tmp_path, capsys):
     assert log.read_text() == "1 of 2\n2 of 2\n"
 
 
+def test_a_clear_error_needs_no_traceback(tmp_path, capsys):
+    log = tmp_path / "train.log"
+    with pytest.raises(SystemExit) as ended, logged(log, clear=(LookupError,)):
+        raise KeyError("device: cuda is not here")
+    assert ended.value.code == 1
+    assert log.read_text() == capsys.readouterr().err == "'device: cuda is not here'\n"
+
+
 def test_an_error_is_in_both_and_ends_the_job(tmp_path, capsys):
     log = tmp_path / "train.log"
     with pytest.raises(SystemExit) as ended, logged(log):

@@ -51,6 +51,6 @@ def hooks(algorithm: ModuleType, settings: Any, state: State, clock: Clock | Non
 class Clock(NamedTuple):
     """Whose step, and which: what the random streams need to know."""
 
-    seeds: list[int]  # of the runs, in the order of axis r
-    task: int
-    step: int  # within the task
+    seeds: Any  # list of the runs' seeds in the order of axis r; the graphed engine has tensors in all places
+    task: Any
+    step: Any  # within the task

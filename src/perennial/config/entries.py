@@ -14,7 +14,8 @@ from perennial import registry
 from perennial.settings import Settings
 
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "fused", "stacked"]
+Engine = Literal["auto", "fused", "stacked", "graphed"]
+Device = Literal["auto", "cpu", "cuda"]
 KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
 GRID_PARTS = ("algorithm", "network", "procedure", "problem")
 
@@ -126,7 +127,8 @@ class File(Settings):
     scale: str = Field(description="which of the scales to run")
     results: str = Field("results", min_length=1, description="folder of all results")
     block_size: int = Field(30, ge=1, description="most seeds of one training job")
-    engine: Engine = Field("auto", description="where it runs, never what it computes")
+    engine: Engine = Field("auto", description="how it runs, never what it computes")
+    device: Device = Field("auto", description="where it runs, never what it computes")
     precision: Precision = Field("float32", description="numbers used in training")
     data: dict[str, Any] = Field({}, description="where downloaded data lie")
     scales: dict[str, dict[str, Any]] = Field(min_length=1, description="scale -> experiment -> how much")

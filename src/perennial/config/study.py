@@ -68,6 +68,11 @@ class Study:
         return self.entry.engine
 
     @property
+    def device(self) -> str:
+        """auto, or the device that is asked for."""
+        return self.entry.device
+
+    @property
     def data_root(self) -> Path | None:
         """Where downloaded data lie, if anything was said about it."""
         root = self.data.root or os.environ.get("PERENNIAL_DATA", "")

@@ -1,23 +1,32 @@
-"""How a block of runs is trained. Every engine computes what the algorithm's file defines.
+"""How a block of runs is trained, and where. Every engine computes what the algorithm's file defines.
 
-`stacked`: the definition itself in PyTorch, all runs of the block in one stack. Works for every algorithm.
+`stacked`: the definition itself in PyTorch, all runs of the block in one stack. Works for every algorithm; CPU.
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of
-times less. Exists for the algorithms that have a file in `engines/fused/`.
+times less. Exists for the algorithms that have a file in `engines/fused/`; CPU.
+`graphed`: the same networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
+algorithms that have a file in `engines/graphed/`; made for CUDA, and runs on the CPU too.
 
 An engine's trainer holds the state of a group of runs and moves it through one task at a time.
 """
 
 from __future__ import annotations
 
+import importlib
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from perennial import registry
+from perennial.lazy import torch
 from perennial.problems import Task
 
-NAMES = ("fused", "stacked")
+NAMES = ("fused", "stacked", "graphed")
+DEVICES = ("cpu", "cuda")
+NARROW = (
+    32  # networks without a hidden layer this wide stay on the CPU: starting a kernel costs more than a step
+)
 
 
 class Trainer(Protocol):
@@ -44,38 +53,77 @@ class Unsupported(ValueError):
     """The asked-for engine cannot train this variant; the message says why."""
 
 
+def fast_path(engine: str, algorithm: str) -> Any | None:
+    """An algorithm's file under engine `fused` or `graphed`, if it has one."""
+    name = f"perennial.engines.{engine}.{algorithm}"
+    return importlib.import_module(name) if find_spec(name) else None
+
+
 def fused_module(algorithm: str) -> Any | None:
-    """The fast path of an algorithm, if it has one."""
-    if find_spec(f"perennial.engines.fused.{algorithm}") is None:
-        return None
-    import importlib
-
-    return importlib.import_module(f"perennial.engines.fused.{algorithm}")
+    """The compiled loop of an algorithm, if it has one."""
+    return fast_path("fused", algorithm)
 
 
-def choose(settings: dict[str, Any], wanted: str = "auto") -> str:
-    """The engine for a variant: `fused` where it can be, else `stacked`.
+def choose(settings: dict[str, Any], wanted: str = "auto", device: str = "auto") -> str:
+    """The engine for a variant. Left to itself: `graphed` where there is a GPU, else `fused`, else `stacked`.
 
     Raises:
-        Unsupported: when `wanted` names an engine that cannot train the variant.
+        Unsupported: when `wanted` names an engine that cannot train the variant, or no engine can on that device.
     """
-    reason = _why_not_fused(settings)
-    if wanted == "auto":
-        return "stacked" if reason else "fused"
-    if wanted == "fused" and reason:
-        raise Unsupported(f"engine: fused cannot train this variant: {reason}")
-    if wanted not in NAMES:
+    if wanted not in ("auto", *NAMES):
         raise Unsupported(f"engine: '{wanted}' is not one of auto, {', '.join(NAMES)}")
+    if wanted == "auto" and (device == "cuda" or (device == "auto" and _is_wide(settings) and cuda_here())):
+        reason = _why_not("graphed", settings)
+        if device == "cuda" and reason:
+            raise Unsupported(f"device: cuda: engine graphed cannot train this variant: {reason}")
+        if reason is None:
+            return "graphed"
+    if wanted == "auto":
+        return "stacked" if _why_not("fused", settings) else "fused"
+    reason = _why_not(wanted, settings) if wanted != "stacked" else None
+    if reason:
+        raise Unsupported(f"engine: {wanted} cannot train this variant: {reason}")
     return wanted
 
 
-def _why_not_fused(settings: dict[str, Any]) -> str | None:
+def place(engine: str, device: str = "auto") -> str:
+    """The device that an engine uses, cpu or cuda.
+
+    Raises:
+        Unsupported: that device is not there, or the engine does not run on it.
+    """
+    if device not in ("auto", *DEVICES):
+        raise Unsupported(f"device: '{device}' is not one of auto, {', '.join(DEVICES)}")
+    if device == "cuda" and engine != "graphed":
+        raise Unsupported(
+            f"device: cuda: engine {engine} runs on the CPU only (allowed engines: auto, graphed)"
+        )
+    if device == "cuda" and not cuda_here():
+        raise Unsupported(
+            "device: cuda: PyTorch finds no CUDA device on this machine (allowed here: auto, cpu)"
+        )
+    return "cuda" if engine == "graphed" and device != "cpu" and cuda_here() else "cpu"
+
+
+def cuda_here() -> bool:
+    """Whether PyTorch can use a GPU. PyTorch, slow to import, is asked only where a driver left its devices."""
+    devices = Path("/dev")
+    driver = any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists()
+    return driver and torch.cuda.is_available()
+
+
+def _is_wide(settings: dict[str, Any]) -> bool:
+    return max(settings["network"].get("hidden") or [0]) >= NARROW
+
+
+def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
+    """Why an engine has no fast path for a variant, if so."""
     name = settings["algorithm"]["name"]
     if settings["network"]["name"] != "mlp":
-        return f"network '{settings['network']['name']}' has no compiled loop"
-    module = fused_module(name)
+        return f"it has no fast path for network '{settings['network']['name']}'"
+    module = fast_path(engine, name)
     if module is None:
-        return f"algorithm '{name}' has no file in engines/fused"
+        return f"algorithm '{name}' has no file in engines/{engine}"
     return module.unsupported(parse("algorithms", settings["algorithm"]))
 
 
@@ -85,8 +133,14 @@ def parse(kind: str, settings: dict[str, Any]) -> Any:
     return registry.module(kind, settings["name"]).Settings(**values)
 
 
-def trainer(engine: str, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> Trainer:
+def trainer(
+    engine: str, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int], device: str = "cpu"
+) -> Trainer:
     """A fresh trainer; give it a state with `load` before training."""
+    if engine == "graphed":
+        from perennial.engines.graphed.trainer import GraphedTrainer
+
+        return GraphedTrainer(settings, problem, network, seeds, device)
     if engine == "fused":
         from perennial.engines.fused.trainer import FusedTrainer
 

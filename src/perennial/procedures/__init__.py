@@ -2,7 +2,7 @@
 
 A procedure's file exports `Settings` and
 
-    run(settings, seeds, sequences, dataset, engine, progress) -> Outcome
+    run(settings, seeds, sequences, dataset, engine, progress, device="cpu") -> Outcome
 
 which trains the runs of `seeds` together. The training of a block knows nothing else about a procedure.
 """

@@ -37,7 +37,8 @@ class TaskStream:
         seeds: of the runs, in the order of axis r.
         sequences: what each seed will meet.
         dataset: arrays of the data set, if the problem has one.
-        engine: "fused" or "stacked".
+        engine: "fused", "stacked" or "graphed".
+        device: "cpu" or "cuda".
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TaskStream:
         sequences: list[Arrays],
         dataset: Arrays | None,
         engine: str,
+        device: str = "cpu",
     ) -> None:
         self.settings, self.seeds = settings, seeds
         self.dtype, self.measures = settings["precision"], settings["measures"]
@@ -59,7 +61,7 @@ class TaskStream:
         one = self.problems[0]
         self.network = Network(engines.parse("networks", settings["network"]), one.inputs, one.outputs)
         self.reset = engines.parse("procedures", settings["procedure"]).reset
-        self.trainer = engines.trainer(engine, settings, one, self.network, seeds)
+        self.trainer = engines.trainer(engine, settings, one, self.network, seeds, device)
         self.trainer.load({"weights": self._fresh(0)})
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.steps = 0
@@ -140,9 +142,10 @@ def run(
     dataset: Arrays | None,
     engine: str,
     progress: Progress,
+    device: str = "cpu",
 ) -> Outcome:
     """Train the runs of `seeds` together, from the first task to the last."""
-    stream = TaskStream(settings, seeds, sequences, dataset, engine)
+    stream = TaskStream(settings, seeds, sequences, dataset, engine, device)
     for index in range(settings["tasks"]):
         before = stream.steps
         stream.task(index)

@@ -1,7 +1,8 @@
 """The random streams in torch, for all runs of a stack at once: the numbers of `perennial.streams`, bit for bit.
 
 Words are held in int64 (torch has no full set of operations on uint32); a product wraps around, which leaves
-the right bits in place. No data leave the device and no generator is touched.
+the right bits in place. No data leave the device and no generator is touched. The clock and the layer may be
+numbers, or tensors on the device: seeds [r], task and step [1], layer [r, 1].
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 MASK = 0xFFFFFFFF
 
 
-def _groups(purpose: int, clock: Clock, layer: int, groups: int, device: Any) -> Any:
+def _groups(purpose: int, clock: Clock, layer: Any, groups: int, device: Any) -> Any:
     """[r, groups, word, lane] int64."""
-    c0 = torch.arange(groups * LANES, device=device).repeat(len(clock.seeds), 1)  # [r, block]
-    c1, c2, c3 = (torch.full_like(c0, value) for value in (layer, clock.step, clock.task))
-    k0, k1 = purpose, torch.tensor(clock.seeds, device=device).unsqueeze(1)  # [r, 1]
+    c0 = torch.arange(groups * LANES, device=device).unsqueeze(
+        0
+    )  # [1, block]; the rounds spread it to [r, block]
+    c1, c2, c3 = layer, clock.step, clock.task
+    k0, k1 = purpose, torch.as_tensor(clock.seeds, device=device).unsqueeze(1)  # [r, 1]
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLY_0, c2 * MULTIPLY_1
         c0, c1, c2, c3 = ((p1 >> 32) & MASK) ^ c1 ^ k0, p1 & MASK, ((p0 >> 32) & MASK) ^ c3 ^ k1, p0 & MASK
@@ -46,13 +49,13 @@ def _groups(purpose: int, clock: Clock, layer: int, groups: int, device: Any) ->
     return blocks.view(len(clock.seeds), 4, groups, LANES).transpose(1, 2)
 
 
-def uniforms(purpose: int, clock: Clock, layer: int, count: int, device: Any = "cpu") -> Any:
+def uniforms(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 uniforms in [0, 1), one row for each run's seed."""
     words = _groups(purpose, clock, layer, -(-count // GROUP), device)
     return ((words >> 8).to(torch.float32) * 2.0**-24).reshape(len(clock.seeds), -1)[:, :count]
 
 
-def normals(purpose: int, clock: Clock, layer: int, count: int, device: Any = "cpu") -> Any:
+def normals(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 standard normals; see `perennial.streams.normals`, which this repeats step by step."""
     words = _groups(purpose, clock, layer, -(-count // GROUP), device)
     radius, angle = words[:, :, 0::2], words[:, :, 1::2]  # [r, groups, pair, lane]
@@ -84,7 +87,7 @@ def normals(purpose: int, clock: Clock, layer: int, count: int, device: Any = "c
     return both.reshape(len(clock.seeds), -1)[:, :count]
 
 
-def sum4(purpose: int, clock: Clock, layer: int, count: int, device: Any = "cpu") -> Any:
+def sum4(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 sums of four 4-bit uniforms, scaled to mean 0 and variance 1."""
     w = _groups(purpose, clock, layer, -(-count // (2 * GROUP)), device)
     w = w.reshape(len(clock.seeds), -1, 1, GROUP)

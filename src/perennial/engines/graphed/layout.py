@@ -1,0 +1,70 @@
+"""How a stack's arrays lie in memory: every axis but the runs' is padded with zeros to 128 bytes.
+
+Each run's slice then starts at the same alignment and fills whole vector registers. Libraries choose their
+kernels by alignment, and the last few numbers of an array often go through other code than the rest; with whole
+registers a run's bits do not depend on its place in the stack. A run alone has a copy of itself beside it: a
+batch of one would take another path. Pads of weights and sums stay zero, since nothing is ever added to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from perennial.lazy import torch
+
+LINE = 128  # bytes: two AVX-512 registers, and a cache line of a GPU
+LEAST = 2  # runs in a stack
+
+
+class Layout:
+    """Padding for one precision and number of runs.
+
+    Args:
+        dtype: float32 or float64.
+        runs: how many there are.
+        device: where tensors go.
+    """
+
+    def __init__(self, dtype: str, runs: int, device: Any) -> None:
+        self.dtype, self.runs, self.device = getattr(torch, dtype), runs, device
+        self.unit = LINE // np.dtype(dtype).itemsize
+        self.lanes = np.arange(max(runs, LEAST)) % runs  # the run that each place of the stack holds
+
+    def lead(self, n: int) -> int:
+        """Padded length of an axis of n numbers."""
+        return -(-n // self.unit) * self.unit
+
+    def pad(self, array: np.ndarray) -> np.ndarray:
+        """[run, a, ...] -> [r, lead(a), ...]; run files' axes to the stack's."""
+        padded = np.zeros((len(self.lanes), *map(self.lead, array.shape[1:])), array.dtype)
+        padded[(slice(None), *map(slice, array.shape[1:]))] = array[self.lanes]
+        return padded
+
+    def unpad(self, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """The inverse of `pad` for an array of that shape, as a copy on the host."""
+        return tensor[tuple(map(slice, shape))].cpu().numpy().copy()
+
+    def zeros(self, *shape: int) -> Any:
+        """[r, *shape] zeros in the stack's precision; the last axis is padded."""
+        return torch.zeros(
+            len(self.lanes), *shape[:-1], self.lead(shape[-1]), dtype=self.dtype, device=self.device
+        )
+
+    def real(self, n: int) -> Any:
+        """[lead(n)] bool: which places are not pads."""
+        return torch.arange(self.lead(n), device=self.device) < n
+
+    def per_run(self, values: list[float], dims: int, dtype: Any = None) -> Any:
+        """[r, 1, ...] with `dims` axes: one number for each run."""
+        column = [values[run] for run in self.lanes]
+        return torch.tensor(column, dtype=dtype or self.dtype, device=self.device).view(-1, *[1] * (dims - 1))
+
+
+def each(function: Callable, *trees: Any) -> Any:
+    """Nested dicts of the same keys, leaf by leaf."""
+    if isinstance(trees[0], dict):
+        return {key: each(function, *(tree[key] for tree in trees)) for key in trees[0]}
+    return function(*trees)

@@ -1,0 +1,91 @@
+"""The graphed engine: a stack of runs, moved through a task without waiting for the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perennial import registry
+from perennial.engines import fast_path, parse
+from perennial.engines.graphed.feed import Feed
+from perennial.engines.graphed.layout import Layout, each
+from perennial.engines.graphed.replay import Replay
+from perennial.engines.graphed.step import Stack, Step
+from perennial.lazy import torch
+from perennial.problems import Task
+
+
+class GraphedTrainer:
+    """A stack of runs; see `perennial.engines.Trainer`.
+
+    Args:
+        settings: canonical settings of the variant; or a list of them, one for each run, which differ in numbers
+            of the algorithm only.
+        problem: one run's problem (its loss is used).
+        network: shape of the network.
+        seeds: one per run, in the order of axis r.
+        device: cpu or cuda.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any] | list[dict[str, Any]],
+        problem: Any,
+        network: Any,
+        seeds: list[int],
+        device: str = "cpu",
+    ) -> None:
+        every = settings if isinstance(settings, list) else [settings] * len(seeds)
+        name = every[0]["algorithm"]["name"]
+        torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
+        torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
+        self.algorithm, self.module = registry.module("algorithms", name), fast_path("graphed", name)
+        self.hypers = [parse("algorithms", one["algorithm"]) for one in every]
+        _check_equal_choices(self.hypers)
+        self.network, self.seeds, self.loss = network, seeds, problem.loss
+        self.layout = Layout(every[0]["precision"], len(seeds), torch.device(device))
+        self.feed = Feed(self.layout)
+        self._shapes: Any = None
+        self._state: Any = None
+        self._replay: Replay | None = None
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state; missing optimiser and algorithm branches start fresh."""
+        whole = {"buffers": {}, "problem": {}, **self._with_fresh(state)}
+        shapes = each(lambda array: array.shape, whole)
+        padded = each(lambda array: torch.from_numpy(self.layout.pad(array)), whole)
+        if shapes == self._shapes:  # the memory stays, and with it a recorded graph
+            each(lambda here, new: here.copy_(new), self._state, padded)
+            return
+        self._shapes, self._state = shapes, each(lambda new: new.to(self.layout.device), padded)
+        stack = Stack(self.network, self.layout, self.feed, self.hypers, self.seeds, self._state)
+        self._replay = Replay(Step(stack, self.module.Rule(stack), self.loss), self.layout.device)
+
+    def state(self) -> dict[str, Any]:
+        """The state as numpy arrays (copies); waits for the device."""
+        return each(self.layout.unpad, self._state, self._shapes)
+
+    def train(self, tasks: list[Task], index: int) -> np.ndarray:
+        """Learn one task in every run: performance [r, steps]."""
+        assert self._replay is not None, "load a state first"
+        with torch.no_grad():
+            if self.feed.put(tasks, index):
+                self._replay.forget()
+            self._replay.run(len(tasks[0].order))
+        return self.feed.performance()
+
+    def _with_fresh(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state with the branches that the algorithm's definition adds to new weights."""
+        if "algorithm" in state:
+            return state
+        weights = each(torch.from_numpy, state["weights"])
+        fresh = self.algorithm.init(self.hypers[0], self.network, weights)
+        return {**state, **each(lambda tensor: tensor.numpy(), fresh)}
+
+
+def _check_equal_choices(hypers: list[Any]) -> None:
+    """Runs of one stack may differ in numbers, not in what is done."""
+    choices = [{k: v for k, v in vars(hyper).items() if not isinstance(v, (int, float))} for hyper in hypers]
+    if any(other != choices[0] for other in choices):
+        raise ValueError(f"runs of one stack must agree in {', '.join(choices[0])}")
