@@ -7,16 +7,18 @@ import sys
 import time
 from pathlib import Path
 
-from perennial import blocks, config, engines, training
+from perennial import blocks, checkpoint, config, engines, stopping, training
 from perennial.job import logged
 from perennial.progress import clock
 
 job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
+clear = (engines.Unsupported, checkpoint.InUse, stopping.Stopped)
 
-with logged(job.log[0], clear=(engines.Unsupported,)):
+with logged(job.log[0], clear=clear):
     start, study = time.monotonic(), config.load(job.config)
+    block = f"{job.wildcards.experiment}/{job.wildcards.variant}/seeds_{job.wildcards.block}"
     training.train_block(
         json.loads(job.params.settings),
         list(blocks.seeds_of(blocks.parse(job.wildcards.block))),
@@ -28,5 +30,7 @@ with logged(job.log[0], clear=(engines.Unsupported,)):
         threads=job.threads,
         code=job.params.code,
         label=label,
+        checkpoints=study.folder / "checkpoints" / block,
+        checkpoint_seconds=study.checkpoint_seconds,
     )
     print(f"{label}: done in {clock(time.monotonic() - start)}", file=sys.stderr)

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import config, engines, registry, stage_code, store
+from perennial import checkpoint, config, engines, registry, stage_code, stopping, store
 from perennial.config import ConfigError, Study, entries
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (ConfigError, engines.Unsupported) as error:
+    except (ConfigError, engines.Unsupported, checkpoint.InUse, stopping.Stopped) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         threads=1,
         code=stage_code.train(settings),
         label=f"{options.experiment}/{options.variant}",
+        checkpoints=folder / "checkpoints" / f"seeds_{options.seed}-{options.seed}",
+        checkpoint_seconds=study.checkpoint_seconds,
     )
     _print_last_values(folder / name, options.seed)
     print(folder / name)

@@ -18,18 +18,23 @@ class Progress:
 
     def __init__(self, label: str, total: int, every: float = 10.0) -> None:
         self.label, self.total, self.every = label, total, every
-        self.done, self.start = 0, time.monotonic()
+        self.done, self.skipped, self.start = 0, 0, time.monotonic()
         self._said, self._lock = self.start, threading.Lock()
+
+    def skip(self, steps: int) -> None:
+        """`steps` run-steps were done before this process began: they say nothing about its speed."""
+        self.done, self.skipped = self.done + steps, self.skipped + steps
 
     def add(self, steps: int) -> None:
         """`steps` more run-steps are done."""
         with self._lock:
             self.done += steps
             now = time.monotonic()
-            if now - self._said < self.every or self.done < 0.01 * self.total:
+            own = self.done - self.skipped
+            if now - self._said < self.every or own < 0.01 * self.total:
                 return  # the first steps wait for the compiler and say nothing about the rest
             self._said = now
-            left = (now - self.start) * (self.total - self.done) / max(self.done, 1)
+            left = (now - self.start) * (self.total - self.done) / max(own, 1)
             share = 100 * self.done / self.total
             counts = f"{self.done / 1e6:,.1f} of {self.total / 1e6:,.1f} M steps"
             print(f"{self.label}: {share:3.0f} % ({counts}), {clock(left)} left", file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import h5py
@@ -120,3 +120,20 @@ def open_checked(path: Path) -> h5py.File:
     if reason:
         raise BadFile(f"{path}: {reason}")
     return h5py.File(path, "r")
+
+
+def write_tree(parent: h5py.Group, name: str, tree: Any) -> None:
+    """Write nested dicts of arrays under `parent`; the order of their keys is kept, empty ones too."""
+    if not isinstance(tree, dict):
+        parent.create_dataset(name, data=tree)
+        return
+    group = parent.create_group(name, track_order=True)
+    for key, value in tree.items():
+        write_tree(group, key, value)
+
+
+def read_tree(node: Any) -> Any:
+    """The nested dicts of arrays that `write_tree` wrote."""
+    if hasattr(node, "items"):
+        return {key: read_tree(value) for key, value in node.items()}
+    return node[...]

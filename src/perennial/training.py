@@ -1,7 +1,8 @@
 """Train one block of seeds of one variant and write its run file.
 
 Parallelism is over runs: the fused engine trains each run by itself on a thread, the others train all runs of
-the block as one stack. A run's numbers are the same either way, whatever the block.
+the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
+and started again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import datasets, engines, provenance, registry, sequences, store
+from perennial import checkpoint, datasets, engines, provenance, registry, sequences, store
 from perennial.procedures import Measurement, Outcome
 from perennial.progress import Progress
 
@@ -33,6 +34,8 @@ def train_block(
     threads: int = 1,
     code: str = "",
     label: str = "training",
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60,
 ) -> None:
     """Train the runs of `seeds` and write them to `output`.
 
@@ -47,31 +50,37 @@ def train_block(
         threads: runs trained at the same time (fused engine).
         code: hash of the code that determines the runs.
         label: name for progress lines.
+        checkpoints: folder for the block's checkpoints; gone when the block is done. None: a kill costs the block.
+        checkpoint_seconds: at least so long between two of them.
 
     Raises:
+        checkpoint.InUse: another process trains the block.
+        stopping.Stopped: a signal asked for it; the checkpoints are up to date.
         engines.Unsupported: the engine or the device cannot train the variant.
         store.BadFile: a sequence or data file is damaged.
     """
-    start, start_cpu = time.monotonic(), time.process_time()
     chosen = engines.choose(settings, engine, device)
     place = engines.place(chosen, device)
-    outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place)
-    attributes = {
-        "kind": "run",
-        "settings": json.dumps(settings, sort_keys=True),
-        "seeds": np.array(seeds),
-        "engine": chosen,
-        "device": provenance.device(place),
-        "versions": json.dumps(provenance.versions(), sort_keys=True),
-        "code": code,
-        "git": provenance.git_state(),
-        "threads": threads,
-        "run_steps": outcome.steps * len(seeds),
-        "wall_seconds": time.monotonic() - start,
-        "cpu_seconds": time.process_time() - start_cpu,
-        "peak_memory_bytes": provenance.peak_memory_bytes(),
-    }
-    store.write(Path(output), lambda file: _fill(file, outcome, seeds, attributes))
+    identity = {"settings": settings, "code": code, "engine": chosen, "device": place}
+    identity |= {"versions": provenance.versions()}
+    with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
+        outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
+        attributes = {
+            "kind": "run",
+            "settings": json.dumps(settings, sort_keys=True),
+            "seeds": np.array(seeds),
+            "engine": chosen,
+            "device": provenance.device(place),
+            "versions": json.dumps(provenance.versions(), sort_keys=True),
+            "code": code,
+            "git": provenance.git_state(),
+            "threads": threads,
+            "run_steps": outcome.steps * len(seeds),
+            **kept.times(),
+            "peak_memory_bytes": provenance.peak_memory_bytes(),
+        }
+        store.write(Path(output), lambda file: _fill(file, outcome, seeds, attributes))
+        kept.remove()
 
 
 def train(
@@ -83,6 +92,7 @@ def train(
     threads: int = 1,
     label: str = "training",
     device: str = "cpu",
+    kept: checkpoint.Checkpoints | None = None,
 ) -> Outcome:
     """Train and return what was measured and the last state, runs in the order of `seeds`."""
     procedure = registry.module("procedures", settings["procedure"]["name"])
@@ -90,14 +100,19 @@ def train(
     data = datasets.read(Path(dataset)) if dataset else None
     progress = Progress(label, _total_steps(settings, seeds, met, data))
     groups = [[k] for k in range(len(seeds))] if engine == "fused" else [list(range(len(seeds)))]
+    kept = kept or checkpoint.Checkpoints(None, {})
+    keepers = kept.groups([[seeds[k] for k in group] for group in groups])
+    if done := sum(keeper.steps * len(group) for keeper, group in zip(keepers, groups, strict=True)):
+        progress.skip(done)
+        checkpoint.say(f"{label}: resumed at step {done:,} of {progress.total:,}")
 
-    def go(group: list[int]) -> Outcome:
-        own = [seeds[k] for k in group]
-        return procedure.run(settings, own, [met[k] for k in group], data, engine, progress.add, device)
+    def go(group: list[int], keeper: checkpoint.Group) -> Outcome:
+        own, own_met = [seeds[k] for k in group], [met[k] for k in group]
+        return procedure.run(settings, own, own_met, data, engine, progress.add, device, keeper)
 
-    first = go(groups[0])  # alone: it compiles what the others share
+    first = go(groups[0], keepers[0])  # alone: it compiles what the others share
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        return _join([first, *pool.map(go, groups[1:])])
+        return _join([first, *pool.map(go, groups[1:], keepers[1:])])
 
 
 def _total_steps(settings: dict[str, Any], seeds: list[int], met: list[Any], data: Any) -> int:

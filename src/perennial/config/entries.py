@@ -129,6 +129,9 @@ class File(Settings):
     block_size: int = Field(30, ge=1, description="most seeds of one training job")
     engine: Engine = Field("auto", description="how it runs, never what it computes")
     device: Device = Field("auto", description="where it runs, never what it computes")
+    checkpoint_seconds: float = Field(
+        60, ge=0, description="at least so long between two checkpoints of a training job"
+    )
     precision: Precision = Field("float32", description="numbers used in training")
     data: dict[str, Any] = Field({}, description="where downloaded data lie")
     scales: dict[str, dict[str, Any]] = Field(min_length=1, description="scale -> experiment -> how much")

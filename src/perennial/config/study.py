@@ -73,6 +73,11 @@ class Study:
         return self.entry.device
 
     @property
+    def checkpoint_seconds(self) -> float:
+        """At least so long between two checkpoints of a training job."""
+        return self.entry.checkpoint_seconds
+
+    @property
     def data_root(self) -> Path | None:
         """Where downloaded data lie, if anything was said about it."""
         root = self.data.root or os.environ.get("PERENNIAL_DATA", "")

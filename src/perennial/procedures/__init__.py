@@ -2,20 +2,39 @@
 
 A procedure's file exports `Settings` and
 
-    run(settings, seeds, sequences, dataset, engine, progress, device="cpu") -> Outcome
+    run(settings, seeds, sequences, dataset, engine, progress, device="cpu", keeper=None) -> Outcome
 
 which trains the runs of `seeds` together. The training of a block knows nothing else about a procedure.
+Where a run can be cut in two without changing a number, its procedure offers all that it would need to go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 Progress = Callable[[int], None]  # called with the run-steps done since the last call
+
+
+class Keeper(Protocol):
+    """Keeps what a group of runs needs to go on after a kill. What is kept are nested dicts of arrays."""
+
+    def kept(self) -> Any:
+        """What was offered last and is still there; None when the runs begin."""
+        ...
+
+    def offer(self, steps: int, snapshot: Callable[[], Any], finished: bool = False) -> None:
+        """Here the runs can be cut in two.
+
+        Args:
+            steps: updates of each run so far.
+            snapshot: makes what is to be kept; called only when something is saved.
+            finished: the runs are at their end.
+        """
+        ...
 
 
 @dataclass

@@ -13,7 +13,7 @@ from perennial import engines, metrics, registry
 from perennial.engines import stacked
 from perennial.networks.mlp import Network
 from perennial.problems import Arrays, Problem, Task
-from perennial.procedures import Measurement, Outcome, Progress
+from perennial.procedures import Keeper, Measurement, Outcome, Progress
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 
@@ -64,7 +64,7 @@ class TaskStream:
         self.trainer = engines.trainer(engine, settings, one, self.network, seeds, device)
         self.trainer.load({"weights": self._fresh(0)})
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
-        self.steps = 0
+        self.tasks, self.steps = 0, 0  # done so far
 
     def task(self, index: int) -> None:
         """Measure, then learn task number `index`."""
@@ -73,7 +73,7 @@ class TaskStream:
         tasks = [problem.task(index) for problem in self.problems]
         self._measure_internals(index, tasks)
         performance = self.trainer.train(tasks, index)  # [r, steps]
-        self.steps += performance.shape[1]
+        self.tasks, self.steps = index + 1, self.steps + performance.shape[1]
         for name in self._due("performance", 0):
             self.taken[name].append(metrics.module(name).measure(performance))
 
@@ -81,6 +81,18 @@ class TaskStream:
         """Everything measured, and the last state."""
         found = {name: self._measurement(name) for name in self.measures}
         return Outcome(found, self.trainer.state(), self.steps)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that the runs need to go on from here. Between two tasks nothing else is alive in any engine."""
+        taken = {name: np.stack(found) for name, found in self.taken.items() if found}
+        done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps)}
+        return {**done, "taken": taken, "state": self.trainer.state()}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
+        self.taken |= {name: list(found) for name, found in kept["taken"].items()}
+        self.trainer.load(kept["state"])
 
     def _fresh(self, task: int) -> dict[str, np.ndarray]:
         """Initial weights of all runs, [r, ...]."""
@@ -143,11 +155,17 @@ def run(
     engine: str,
     progress: Progress,
     device: str = "cpu",
+    keeper: Keeper | None = None,
 ) -> Outcome:
-    """Train the runs of `seeds` together, from the first task to the last."""
+    """Train the runs of `seeds` together, from the first task, or where they were kept, to the last."""
     stream = TaskStream(settings, seeds, sequences, dataset, engine, device)
-    for index in range(settings["tasks"]):
+    kept = keeper.kept() if keeper else None
+    if kept is not None:
+        stream.restore(kept)
+    for index in range(stream.tasks, settings["tasks"]):
         before = stream.steps
         stream.task(index)
         progress((stream.steps - before) * len(seeds))
+        if keeper:
+            keeper.offer(stream.steps, stream.snapshot, finished=stream.tasks == settings["tasks"])
     return stream.outcome()

@@ -1,0 +1,49 @@
+"""Being asked to stop: SIGTERM, SIGINT and SIGUSR1 leave a note, and the work stops where it can be resumed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Stopped(Exception):
+    """The work was stopped on request. The message says by what, and how it goes on."""
+
+
+@dataclass
+class Request:
+    """Whether this process was asked to stop."""
+
+    signal: str | None = None  #: name of the signal that asked
+
+
+@contextmanager
+def on_request() -> Iterator[Request]:
+    """Take note of signals instead of dying of them; a second one acts as it did before.
+
+    Only the main thread may do this; elsewhere signals are left as they are.
+    """
+    request = Request()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: Any) -> None:  # nothing else here: printing is not safe in a handler
+        request.signal = signal.Signals(number).name
+        restore()
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        restore()

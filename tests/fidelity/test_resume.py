@@ -1,0 +1,70 @@
+"""Runs that are cut in two and go on from what was written to disk are the undisturbed runs, to the last bit.
+
+Every algorithm under every engine: what a snapshot lacks would show here. Kills are in tests/faults.
+"""
+
+from __future__ import annotations
+
+import pytest
+from fidelity import support
+from fidelity.support import DIGITS, REGRESSION
+
+from perennial import engines, metrics, store
+
+IMAGES, TASKS = 30, 4
+SHAPES = {REGRESSION: {"flip_every": 77}, DIGITS: {"probe_examples": 10}}
+
+
+def through_a_file(tree, path):
+    """A tree as it comes back from disk."""
+    store.write(path, lambda file: store.write_tree(file, "kept", tree))
+    with store.open_checked(path) as file:
+        return store.read_tree(file["kept"])
+
+
+def finish(runs):
+    for index in range(runs.tasks, TASKS):
+        runs.task(index)
+    outcome = runs.outcome()
+    measured = {name: found.values.tobytes() for name, found in outcome.measurements.items()}
+    return outcome.state, measured, outcome.steps
+
+
+def settings_of(problem, algorithm, **changes):
+    other = "online_accuracy" if problem == REGRESSION else "squared_error"
+    measures = {name: {"every": 2} for name in metrics.names() if name != other}
+    return support.small(problem, algorithm, tasks=TASKS, measures=measures, **SHAPES[problem], **changes)
+
+
+def engines_of(settings):
+    graphed = engines.fast_path("graphed", settings["algorithm"]["name"])
+    return [*support.engines_of(settings), *(["graphed"] if graphed else [])]
+
+
+def check(settings, engine, path):
+    whole = finish(support.stream(settings, [3, 8, 5], engine, IMAGES))
+    begun = support.stream(settings, [3, 8, 5], engine, IMAGES)
+    for cut in range(TASKS + 1):
+        kept = through_a_file(begun.snapshot(), path)
+        resumed = support.stream(settings, [3, 8, 5], engine, IMAGES)
+        resumed.restore(kept)
+        state, measured, steps = finish(resumed)
+        assert support.same_bits(state, whole[0]), (engine, cut)
+        assert (measured, steps) == whole[1:], (engine, cut)
+        if cut < TASKS:
+            begun.task(cut)
+
+
+@pytest.mark.parametrize("algorithm", support.algorithms())
+@pytest.mark.parametrize("problem", SHAPES)
+def test_a_cut_changes_no_bit(problem, algorithm, tmp_path):
+    settings = settings_of(problem, algorithm)
+    for engine in engines_of(settings):
+        check(settings, engine, tmp_path / "cut.h5")
+
+
+@pytest.mark.parametrize("reset", ["network", "head"])
+def test_a_cut_before_a_reset_changes_no_bit(reset, tmp_path):
+    settings = settings_of(DIGITS, "cbp", reset=reset)
+    for engine in engines_of(settings):
+        check(settings, engine, tmp_path / "cut.h5")
