@@ -104,7 +104,7 @@ class Checkpoints:
         for group, (steps, tree) in self._unsaved.items():
             try:
                 group.write(steps, tree)
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
                 say(f"{self.folder}: no checkpoint ({error}); training goes on")
         self._unsaved.clear()
 
