@@ -2,6 +2,7 @@
 
 In: the block's sequences and, where the problem has one, its data set.
 Out: <scale>/runs/{experiment}/{variant}/seeds_{block}.h5
+Beside: <scale>/checkpoints/{experiment}/{variant}/seeds_{block}/ until the block is done; see docs/resume.md.
 
 Params hold what determines the runs, so that nothing else makes them run again: no seeds, no block size, no
 engine, no device. Retries stand in profiles only: those of a rule would run inside the same cluster allocation.

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import signal
+import time
 
 import numpy as np
 import pytest
 from faults.block import SEEDS, Block
 
-from perennial import checkpoint, store
+from perennial import checkpoint, stopping, store
 
 STEPS = 3 * 40 * 3000  # of the block
 
@@ -130,10 +131,43 @@ def test_the_second_of_two_starts_ends_with_one_line(block, whole):
     assert block.result() == whole
 
 
+def snapshot():
+    return {"weights": np.zeros(3)}
+
+
+def test_a_finished_run_is_saved_along_with_the_next_one(tmp_path):
+    request = stopping.Request()
+    first, second = checkpoint.Checkpoints(tmp_path, {}, 3600, request).groups([[0], [1]])
+    first.offer(5, snapshot, finished=True)
+    second.offer(3, snapshot)
+    assert not list(tmp_path.iterdir())
+    request.signal = "SIGTERM"
+    with pytest.raises(stopping.Stopped):
+        second.offer(4, snapshot)
+    again = checkpoint.Checkpoints(tmp_path, {}).groups([[0], [1], [2]])
+    assert [group.steps for group in again] == [5, 4, 0]
+
+
+def test_saving_waits_a_hundred_times_as_long_as_it_took(tmp_path):
+    (group,) = checkpoint.Checkpoints(tmp_path, {}, seconds=0).groups([[0]])
+
+    def slow():
+        time.sleep(0.01)
+        return snapshot()
+
+    begin = time.monotonic()
+    for steps in range(1, 200):
+        group.offer(steps, slow)
+        if len(found := sorted(tmp_path.iterdir())) == 2:
+            break
+        time.sleep(0.01)
+    assert len(found) == 2 and time.monotonic() - begin >= 1
+
+
 def test_a_checkpoint_that_cannot_be_written_costs_a_line(tmp_path, capsys):
     (tmp_path / "checkpoints").touch()  # a file where the folder should be
     (group,) = checkpoint.Checkpoints(tmp_path / "checkpoints", {}).groups([[0]])
-    group.offer(1, lambda: {"weights": np.zeros(3)}, finished=True)
+    group.offer(1, snapshot, finished=True)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("training goes on") and "File exists" in line
 

@@ -198,3 +198,24 @@ def test_check_needs_no_hdf5_library(file):
     code += "; assert not {'h5py', 'numpy'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr
+
+
+def test_a_tree_comes_back_with_its_order_types_and_empty_branches(tmp_path):
+    """An algorithm may go through its state in the order of the keys; hidden_10 comes after hidden_2."""
+    hidden = {f"hidden_{k}": np.arange(k, dtype=np.int64) for k in range(12)}
+    tree = {
+        "weights": {"weight_0": np.float32([[1.5]]), "bias_0": np.zeros(2)},
+        "empty": {},
+        "hidden": hidden,
+    }
+    tree |= {"step": np.array(7), "flag": np.array([True, False])}
+    store.write(tmp_path / "tree.h5", lambda file: store.write_tree(file, "kept", tree))
+    with store.open_checked(tmp_path / "tree.h5") as file:
+        found = store.read_tree(file["kept"])
+
+    def listed(node):
+        if isinstance(node, dict):
+            return [(key, listed(value)) for key, value in node.items()]
+        return str(node.dtype), node.shape, node.tobytes()
+
+    assert listed(found) == listed(tree)
