@@ -11,7 +11,7 @@ from fidelity.support import DIGITS, REGRESSION
 
 from perennial import engines, metrics, store
 
-IMAGES, TASKS, CUT = 30, 3, 1
+IMAGES, TASKS, PIECE = 70, 3, 50
 SEEDS = [3, 8]
 SHAPES = {REGRESSION: {"flip_every": 77}, DIGITS: {"probe_examples": 10}}
 
@@ -42,14 +42,23 @@ def engines_of(settings):
     return [*support.engines_of(settings), *(["graphed"] if graphed else [])]
 
 
+def again(runs, settings, engine, path):
+    """The runs in another process, as it were."""
+    new = support.stream(settings, SEEDS, engine, IMAGES)
+    new.restore(through_a_file(runs.snapshot(), path))
+    new.trainer.piece = runs.trainer.piece and PIECE
+    return new
+
+
 def check(settings, engine, path):
     whole = finish(support.stream(settings, SEEDS, engine, IMAGES))
-    begun = support.stream(settings, SEEDS, engine, IMAGES)
-    for index in range(CUT):
-        begun.task(index)
-    resumed = support.stream(settings, SEEDS, engine, IMAGES)
-    resumed.restore(through_a_file(begun.snapshot(), path))
-    state, measured, steps = finish(resumed)
+    runs = support.stream(settings, SEEDS, engine, IMAGES)
+    runs.task(0)
+    runs = again(runs, settings, engine, path)
+    next(runs.pieces(1))  # within a task, where the engine can be cut there
+    assert engine == "graphed" or (runs.tasks, sum(p.shape[1] for p in runs.performance)) == (1, PIECE)
+    runs = again(runs, settings, engine, path)
+    state, measured, steps = finish(runs)
     assert support.same_bits(state, whole[0]), engine
     assert (measured, steps) == whole[1:], engine
 

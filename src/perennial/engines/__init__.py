@@ -32,10 +32,17 @@ NARROW = (
 class Trainer(Protocol):
     """State of a group of runs under one engine."""
 
-    def train(self, tasks: list[Task], index: int) -> np.ndarray:
+    piece: (
+        int | None
+    )  #: a task may be learnt in pieces that begin at multiples of this; None: only as a whole
+
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn task number `index` of each run; the performance before each update, [r, steps].
 
         Squared error for a regression; 1 or 0 for a right or wrong class.
+
+        Args:
+            start, stop: the piece of the task, in examples; the state is that before `start`.
         """
         ...
 

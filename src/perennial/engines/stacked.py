@@ -15,9 +15,11 @@ from perennial.engines import parse
 from perennial.lazy import torch
 from perennial.problems import Task
 
+PIECE = 1000  # examples: a second or a few
+
 
 class StackedTrainer:
-    """A stack of runs of one variant.
+    """A stack of runs of one variant; see `perennial.engines.Trainer`.
 
     Args:
         settings: canonical settings of the variant.
@@ -25,6 +27,8 @@ class StackedTrainer:
         network: shape of the network.
         seeds: one per run, in the order of axis r.
     """
+
+    piece = PIECE
 
     def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
@@ -44,16 +48,18 @@ class StackedTrainer:
         """The state as numpy arrays (copies)."""
         return _map(lambda tensor: tensor.detach().numpy().copy(), self._state)
 
-    def train(self, tasks: list[Task], index: int) -> np.ndarray:
-        """Learn one task in every run: performance [r, steps]."""
-        steps = len(tasks[0].order)
-        performance = np.empty((len(tasks), steps))
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Learn one task, or a piece of it, in every run: performance [r, steps]."""
+        stop = len(tasks[0].order) if stop is None else stop
+        performance = np.empty((len(tasks), stop - start))
         dtype = self._state["weights"]["bias_0"].dtype
-        for step in range(steps):
+        for step in range(start, stop):
             x = np.stack([task.rows(task.order[step : step + 1]) for task in tasks])  # [r, 1, i]
             y = np.stack([task.targets[task.order[step]] for task in tasks])  # [r]
             clock = Clock(self.seeds, index, step)
-            performance[:, step] = self._step(torch.from_numpy(x).to(dtype), torch.from_numpy(y), clock)
+            performance[:, step - start] = self._step(
+                torch.from_numpy(x).to(dtype), torch.from_numpy(y), clock
+            )
         return performance
 
     def _step(self, x: Any, y: Any, clock: Clock) -> np.ndarray:

@@ -5,6 +5,7 @@ The runs of a group move in step, but nothing passes between them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -65,17 +66,43 @@ class TaskStream:
         self.trainer.load({"weights": self._fresh(0)})
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
+        self.performance: list[
+            np.ndarray
+        ] = []  # in the pieces of a task that is being learnt, [r, steps] each
 
     def task(self, index: int) -> None:
         """Measure, then learn task number `index`."""
-        if index > 0 and self.reset != "none":
-            self._reset(index)
+        for _ in self.pieces(index):
+            pass
+
+    def pieces(self, index: int) -> Iterator[int]:
+        """The same in pieces, from where the task stands: the steps of each. Between two, runs can be cut."""
         tasks = [problem.task(index) for problem in self.problems]
-        self._measure_internals(index, tasks)
-        performance = self.trainer.train(tasks, index)  # [r, steps]
-        self.tasks, self.steps = index + 1, self.steps + performance.shape[1]
+        steps, begin = len(tasks[0].order), sum(piece.shape[1] for piece in self.performance)
+        if begin == 0:
+            if index > 0 and self.reset != "none":
+                self._reset(index)
+            self._measure_internals(index, tasks)
+        piece = self.trainer.piece or steps
+        for start in range(begin, steps, piece):
+            stop = min(start + piece, steps)
+            self.performance.append(self.trainer.train(tasks, index, start, stop))
+            self.steps += stop - start
+            if stop == steps:
+                self._close(index)
+            yield stop - start
+
+    def _close(self, index: int) -> None:
+        """The task is learnt: measure how well."""
+        performance = self._performance()
         for name in self._due("performance", 0):
             self.taken[name].append(metrics.module(name).measure(performance))
+        self.tasks, self.performance = index + 1, []
+
+    def _performance(self) -> np.ndarray:
+        """[r, steps] of the task so far."""
+        one, *more = self.performance
+        return np.concatenate([one, *more], axis=1) if more else one
 
     def outcome(self) -> Outcome:
         """Everything measured, and the last state."""
@@ -83,15 +110,17 @@ class TaskStream:
         return Outcome(found, self.trainer.state(), self.steps)
 
     def snapshot(self) -> dict[str, Any]:
-        """All that the runs need to go on from here. Between two tasks nothing else is alive in any engine."""
+        """All that the runs need to go on from here, between two tasks or pieces of one."""
         taken = {name: np.stack(found) for name, found in self.taken.items() if found}
         done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps)}
-        return {**done, "taken": taken, "state": self.trainer.state()}
+        begun = {"performance": self._performance()} if self.performance else {}
+        return {**done, **begun, "taken": taken, "state": self.trainer.state()}
 
     def restore(self, kept: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
+        self.performance = [kept["performance"]] if "performance" in kept else []
         self.trainer.load(kept["state"])
 
     def _fresh(self, task: int) -> dict[str, np.ndarray]:
@@ -163,9 +192,8 @@ def run(
     if kept is not None:
         stream.restore(kept)
     for index in range(stream.tasks, settings["tasks"]):
-        before = stream.steps
-        stream.task(index)
-        progress((stream.steps - before) * len(seeds))
-        if keeper:
-            keeper.offer(stream.steps, stream.snapshot, finished=stream.tasks == settings["tasks"])
+        for steps in stream.pieces(index):
+            progress(steps * len(seeds))
+            if keeper:
+                keeper.offer(stream.steps, stream.snapshot, finished=stream.tasks == settings["tasks"])
     return stream.outcome()

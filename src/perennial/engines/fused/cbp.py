@@ -18,13 +18,13 @@ from numba import njit
 from perennial import streams
 from perennial.algorithms.cbp import Settings
 from perennial.engines.fused import aged_adam, backprop, renewal
-from perennial.engines.fused.layout import INNER, Hooks, Layout, in_turn, nothing, nothing_more, of_part
+from perennial.engines.fused.layout import CUT, INNER, Hooks, Layout, in_turn, nothing, nothing_more, of_part
 from perennial.engines.fused.renewal import INCOMING, MEAN, OUTGOING, SCORE, UTILITY
 from perennial.engines.fused.rows import dot, less
 from perennial.streams.compiled import block, fill_uniforms, uniform
 
 REPLACEMENT = streams.REPLACEMENT
-REFRESH = 50
+REFRESH = CUT
 UTILITIES = (
     "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
     "random",

@@ -19,9 +19,11 @@ import numpy as np
 
 from perennial import compilation
 
-# Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
+# Running sums of a loop are taken anew at multiples of this many steps of a task: there a task may be cut in two.
+CUT = 50
 NARROW = 8  # outputs of a first layer that is better held as [o, i]
 SMALL = 32  # inputs of a layer whose zero rows are not worth skipping
+# Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
 # The numpy error model: a check for division by zero could raise, and would keep arrays counted at every step.
 FAST = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
 # A function within a step is always inlined: the compiler then sees through the tuples of arrays.

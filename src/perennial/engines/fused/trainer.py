@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from perennial.engines import fused_module, parse
-from perennial.engines.fused.layout import Layout
+from perennial.engines.fused.layout import CUT, Layout
 from perennial.engines.fused.loop import compile_loop, workspace
 from perennial.per_array import per_array
 from perennial.problems import Task
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
+
+WORK = 20_000_000_000  # weights times examples of a piece of a task: some seconds
 
 _LOOPS: dict[tuple[str, Layout], Any] = {}
 
@@ -31,6 +33,8 @@ class FusedTrainer:
         self.module, self.hyper = fused_module(name), parse("algorithms", settings["algorithm"])
         self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
         self.seeds, self.network = seeds, network
+        weights = sum(i * o for i, o in zip(network.sizes, network.sizes[1:], strict=False))
+        self.piece: int | None = max(WORK // weights // CUT, 1) * CUT
         hooks = self.module.hooks(self.hyper, self.layout)
         if (hooks.name, self.layout) not in _LOOPS:
             _LOOPS[hooks.name, self.layout] = compile_loop(self.layout, hooks)
@@ -58,28 +62,30 @@ class FusedTrainer:
         ]
         return _stack(runs)
 
-    def train(self, tasks: list[Task], index: int) -> np.ndarray:
-        """Learn one task in every run: performance [r, steps]."""
-        performance = np.empty((len(tasks), len(tasks[0].order)))
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Learn one task, or a piece of it, in every run: performance [r, steps]."""
+        stop = len(tasks[0].order) if stop is None else stop
+        performance = np.empty((len(tasks), stop - start))
         for r, (task, (net, own)) in enumerate(zip(tasks, self._runs, strict=True)):
             targets = (
                 task.targets.astype(self.layout.dtype) if task.targets.dtype.kind == "f" else task.targets
             )
-            data = (*self._data(task), targets)
-            self.loop(net, own, self.work, *data, self.seeds[r], index, 0, performance[r])
+            table, places = self._data(task)
+            data = (table, task.order[start:stop], places, targets)
+            self.loop(net, own, self.work, *data, self.seeds[r], index, start, performance[r])
         return performance
 
     def _data(self, task: Task) -> tuple:
-        """The task for the loop: table, order, and which input shows which column (or the other way round)."""
+        """The task for the loop: its table, and which input shows which column (or the other way round)."""
         n, inputs = task.inputs.shape
         if not self.layout.skips[0]:
             table = np.zeros((n, self.layout.lengths[0] if self.layout.turned else inputs), self.layout.dtype)
             table[:, :inputs] = task.rows(np.arange(n))
-            return table, task.order, np.arange(inputs)
+            return table, np.arange(inputs)
         place = np.arange(inputs)
         if task.permutation is not None:
             place[task.permutation] = np.arange(inputs)
-        return sparse(task.inputs, self.layout.dtype), task.order, place
+        return sparse(task.inputs, self.layout.dtype), place
 
 
 @per_array

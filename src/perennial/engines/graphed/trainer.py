@@ -28,6 +28,8 @@ class GraphedTrainer:
         device: cpu or cuda.
     """
 
+    piece = None
+
     def __init__(
         self,
         settings: dict[str, Any] | list[dict[str, Any]],
@@ -66,9 +68,10 @@ class GraphedTrainer:
         """The state as numpy arrays (copies); waits for the device."""
         return each(self.layout.unpad, self._state, self._shapes)
 
-    def train(self, tasks: list[Task], index: int) -> np.ndarray:
-        """Learn one task in every run: performance [r, steps]."""
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Learn one task in every run: performance [r, steps]. Not in pieces: a task takes seconds."""
         assert self._replay is not None, "load a state first"
+        assert start == 0 and stop in (None, len(tasks[0].order)), "this engine learns whole tasks"
         with torch.no_grad():
             if self.feed.put(tasks, index):
                 self._replay.forget()
