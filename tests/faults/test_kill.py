@@ -12,15 +12,22 @@ import pytest
 from faults.block import SHAPES, Block
 
 from perennial import checkpoint
+from perennial.engines import stacked
+from perennial.engines.fused import trainer
 
 
 @pytest.mark.parametrize(("problem", "engine"), SHAPES)
 def test_killed_at_random_until_done(problem, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SHARE", float("inf"))  # save at every chance
-    block = Block(tmp_path, problem, engine)
+    block = Block(tmp_path, problem, engine, **({"tasks": 15} if engine == "fused" else {}))
     block.train(checkpoints=None)
     whole = block.result()
     block.output.unlink()
+
+    monkeypatch.setattr(checkpoint, "SHARE", float("inf"))  # save at every chance
+    monkeypatch.setattr(stacked.StackedTrainer, "piece", 7)  # and cut within tasks
+    monkeypatch.setattr(
+        trainer, "WORK", 100_000
+    )  # pieces of 50 examples of the digits, 950 of the regression
 
     start = time.monotonic()
     block.start().join()
