@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
+from requirements import require_or_skip
 
 from perennial import engines, metrics, store
+from perennial.lazy import torch
 
 IMAGES, TASKS, PIECE = 70, 3, 50
 SEEDS = [3, 8]
@@ -42,22 +44,22 @@ def engines_of(settings):
     return [*support.engines_of(settings), *(["graphed"] if graphed else [])]
 
 
-def again(runs, settings, engine, path):
+def again(runs, settings, engine, path, device):
     """The runs in another process, as it were."""
-    new = support.stream(settings, SEEDS, engine, IMAGES)
+    new = support.stream(settings, SEEDS, engine, IMAGES, device)
     new.restore(through_a_file(runs.snapshot(), path))
     new.trainer.piece = runs.trainer.piece and PIECE
     return new
 
 
-def check(settings, engine, path):
-    whole = finish(support.stream(settings, SEEDS, engine, IMAGES))
-    runs = support.stream(settings, SEEDS, engine, IMAGES)
+def check(settings, engine, path, device="cpu"):
+    whole = finish(support.stream(settings, SEEDS, engine, IMAGES, device))
+    runs = support.stream(settings, SEEDS, engine, IMAGES, device)
     runs.task(0)
-    runs = again(runs, settings, engine, path)
+    runs = again(runs, settings, engine, path, device)
     next(runs.pieces(1))  # within a task, where the engine can be cut there
     assert engine == "graphed" or (runs.tasks, sum(p.shape[1] for p in runs.performance)) == (1, PIECE)
-    runs = again(runs, settings, engine, path)
+    runs = again(runs, settings, engine, path, device)
     state, measured, steps = finish(runs)
     assert support.same_bits(state, whole[0]), engine
     assert (measured, steps) == whole[1:], engine
@@ -76,3 +78,8 @@ def test_a_cut_before_a_reset_changes_no_bit(reset, tmp_path):
     settings = settings_of(DIGITS, "cbp", reset=reset)
     for engine in engines_of(settings):
         check(settings, engine, tmp_path / "cut.h5")
+
+
+def test_a_cut_changes_no_bit_on_a_gpu(tmp_path):
+    require_or_skip("cuda", torch.cuda.is_available(), "PyTorch finds no CUDA device here")
+    check(settings_of(DIGITS, "cbp", hidden=[100, 100]), "graphed", tmp_path / "cut.h5", "cuda")
