@@ -118,6 +118,7 @@ def test_only_its_own_settings_change_a_variant():
     text = config.load(CONFIG).settings_text(DIGITS, "cbp")
     other = edited(
         ("block_size", 1), ("engine", "stacked"), ("device", "cpu"), ("results", "elsewhere"),
+        ("checkpoint_seconds", 5),
         ("data", {"root": "/data"}), (f"{LAPTOP}/seeds", 77), (f"{OWN}/variants/l2/algorithm/step_size", 0.5),
         (f"{OWN}/title", "another title"),
     )  # fmt: skip
@@ -237,6 +238,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("scale", "labtop")], "", ["'labtop' is not known", "smoke, laptop, paper", "did you mean 'laptop'?"]),
     ([("blok_size", 3)], "", ["unknown key", "did you mean 'block_size'?"]),
     ([("block_size", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
+    ([("checkpoint_seconds", -1)], "", ["-1 is not allowed", "a number >= 0"]),
     ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, stacked, graphed"]),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("results", 5)], "", ["5 is not allowed", "text"]),

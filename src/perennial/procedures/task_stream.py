@@ -66,9 +66,7 @@ class TaskStream:
         self.trainer.load({"weights": self._fresh(0)})
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
-        self.performance: list[
-            np.ndarray
-        ] = []  # in the pieces of a task that is being learnt, [r, steps] each
+        self.performance: list[np.ndarray] = []  # of the task that is being learnt, by piece: [r, steps]
 
     def task(self, index: int) -> None:
         """Measure, then learn task number `index`."""
