@@ -18,8 +18,9 @@ study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 	@$(BIN)/perennial verdicts $(if $(SCALE),--scale $(SCALE))
 
+# Small blocks, so that the ten runs of one variant use more than one core.
 mnist: $(READY)
-	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE)) -- permuted_mnist_width
+	$(BIN)/snakemake --cores $(CORES) --config block_size=5 $(if $(SCALE),scale=$(SCALE)) -- permuted_mnist_width
 	@$(BIN)/perennial verdicts permuted_mnist_width $(if $(SCALE),--scale $(SCALE))
 
 install: $(READY)
