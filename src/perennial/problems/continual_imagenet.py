@@ -130,10 +130,10 @@ def check(settings: Settings, dataset: Arrays) -> None:
     short = np.flatnonzero(counts[: settings.classes] < train + test)
     if len(short):
         first = short[0]
-        more = f"; so have {len(short) - 1} other classes" if len(short) > 1 else ""
         raise Unfit(
             f"continual_imagenet: class {names[first].decode()} has {counts[first]} images, too few for "
-            f"train_per_class {train} and test_per_class {test}{more}"
+            f"train_per_class {train} and test_per_class {test} (so it is with {len(short)} of "
+            f"{settings.classes} classes)"
         )
 
 
