@@ -125,7 +125,7 @@ def test_other_shapes_and_other_means_are_told(batches, tmp_path):
     save(path, {**batch, "data": batch["data"][:, :300]})
     assert f"{path}: has data (5, 300) uint8" in mistake(batches[0].parent, tmp_path)
     save(path, {**batch, "mean": batch["mean"] + 1})
-    assert f"{path}: its mean image is not that of train_data_batch_1" in mistake(batches[0].parent, tmp_path)
+    assert f"{path}: its mean image is not that of the first batch" in mistake(batches[0].parent, tmp_path)
 
 
 class Evil:

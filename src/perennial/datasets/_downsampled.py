@@ -52,15 +52,8 @@ def prepare(folder: Path) -> Callable[[Any], None]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise DataError(f"{folder}: lacks {', '.join(missing)}")
-    labels, mean = [], None
-    for path in paths:
-        batch = _read(path)
-        if mean is not None and not np.allclose(batch["mean"], mean):
-            raise DataError(
-                f"{path}: its mean image is not that of {paths[0].name}; are these of one download?"
-            )
-        labels.append(batch["labels"])
-        mean = batch["mean"]
+    mean = _read(paths[0])["mean"]
+    labels = [_labels(path, mean) for path in paths]
     known, counts = np.unique(np.concatenate(labels), return_counts=True)
     names = _names(folder / NAMES, known)
     order = np.argsort(names)  # [class]: official labels are in another order than the names
@@ -68,11 +61,18 @@ def prepare(folder: Path) -> Callable[[Any], None]:
 
     def write(file: Any) -> None:
         images = by_class.create(file, [names[k] for k in order], counts[order])
-        file.create_dataset("mean", data=np.asarray(mean, np.float64).reshape(by_class.SHAPE))
+        file.create_dataset("mean", data=mean.astype(np.float64).reshape(by_class.SHAPE))
         file.attrs["made_from"] = "the official downsampled batches"
         _place(paths, images, known, rank, by_class.starts(counts[order]))
 
     return write
+
+
+def _labels(path: Path, mean: np.ndarray) -> np.ndarray:
+    batch = _read(path)
+    if not np.allclose(batch["mean"], mean):
+        raise DataError(f"{path}: its mean image is not that of the first batch; are these of one download?")
+    return batch["labels"]
 
 
 def _place(paths: list[Path], images: Any, known: np.ndarray, rank: np.ndarray, first: np.ndarray) -> None:
@@ -80,15 +80,21 @@ def _place(paths: list[Path], images: Any, known: np.ndarray, rank: np.ndarray, 
     progress = Progress("data imagenet32", len(images), unit="images", size=1)
     following = first.copy()  # [class] where its next image goes
     for path in paths:
-        batch = _read(path)
-        data = batch["data"].reshape(-1, *by_class.SHAPE)
-        classes = rank[np.searchsorted(known, batch["labels"])]  # [n]
-        rows = np.argsort(classes, kind="stable")  # by class, in file order
-        present, count = np.unique(classes, return_counts=True)
-        for c, own in zip(present, np.split(rows, np.cumsum(count)[:-1]), strict=True):
-            images[following[c] : following[c] + len(own)] = data[own]
-            following[c] += len(own)
-        progress.add(len(data))
+        progress.add(_place_batch(_read(path), images, known, rank, following))
+
+
+def _place_batch(
+    batch: dict[str, np.ndarray], images: Any, known: np.ndarray, rank: np.ndarray, following: np.ndarray
+) -> int:
+    """Place one batch, which is let go before the next is read; the number of its images."""
+    data = batch["data"].reshape(-1, *by_class.SHAPE)
+    classes = rank[np.searchsorted(known, batch["labels"])]  # [n]
+    rows = np.argsort(classes, kind="stable")  # by class, in file order
+    present, count = np.unique(classes, return_counts=True)
+    for c, own in zip(present, np.split(rows, np.cumsum(count)[:-1]), strict=True):
+        images[following[c] : following[c] + len(own)] = data[own]
+        following[c] += len(own)
+    return len(data)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
