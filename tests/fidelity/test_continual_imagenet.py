@@ -179,7 +179,7 @@ def test_each_pass_over_a_task_has_an_order_of_its_own(images):
     [
         ({"classes": 7}, "classes: 7 are asked for, but the data set 'imagenet32' has 6"),
         ({"train_per_class": 5}, "class n0 has 6 images, too few for train_per_class 5 and test_per_class 2"),
-        ({"train_per_class": 5}, "(so it is with 2 of 6 classes)"),
+        ({"train_per_class": 5}, "(2 of 6 classes have too few)"),
         (
             {"test_per_class": 5, "classes": 2},
             "class n0 has 6 images, too few for train_per_class 4 and test_per",

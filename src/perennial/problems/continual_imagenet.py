@@ -132,8 +132,8 @@ def check(settings: Settings, dataset: Arrays) -> None:
         first = short[0]
         raise Unfit(
             f"continual_imagenet: class {names[first].decode()} has {counts[first]} images, too few for "
-            f"train_per_class {train} and test_per_class {test} (so it is with {len(short)} of "
-            f"{settings.classes} classes)"
+            f"train_per_class {train} and test_per_class {test} ({len(short)} of "
+            f"{settings.classes} classes have too few)"
         )
 
 
