@@ -10,12 +10,13 @@ from pathlib import Path
 from perennial import blocks, config, engines, training
 from perennial.job import logged
 from perennial.progress import clock
+from perennial.settings import Unfit
 
 job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
 
-with logged(job.log[0], clear=(engines.Unsupported,)):
+with logged(job.log[0], clear=(engines.Unsupported, Unfit)):
     start, study = time.monotonic(), config.load(job.config)
     training.train_block(
         json.loads(job.params.settings),

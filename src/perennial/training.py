@@ -64,6 +64,7 @@ def train_block(
         "device": provenance.device(place),
         "versions": json.dumps(provenance.versions(), sort_keys=True),
         "code": code,
+        "data_sha256": datasets.checksum(dataset) if dataset else "",
         "git": provenance.git_state(),
         "threads": threads,
         "run_steps": outcome.steps * len(seeds),

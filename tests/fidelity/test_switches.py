@@ -26,7 +26,7 @@ from perennial.problems import Task
 from perennial.streams import Place
 
 SHIPPED = {
-    "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist"),
+    "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist", "continual_imagenet"),
     "networks": ("mlp",),
     "algorithms": tuple(support.SHIPPED),
     "procedures": ("task_stream",),
@@ -40,6 +40,8 @@ WORKED = {
     "permuted_mnist.permutation": "test_stream_switches.test_permutation",
     "permuted_mnist.order": "test_stream_switches.test_order",
     "permuted_mnist.sampling": "test_stream_switches.test_sampling",
+    "continual_imagenet.sequence": "test_continual_imagenet.test_sequence",
+    "continual_imagenet.centring": "test_continual_imagenet.test_centring",
     "shrink_and_perturb.noise": "test_noise",
     "cbp.maturity_threshold": "test_maturity",
     "cbp.utility": "test_utility",
