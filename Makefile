@@ -1,6 +1,6 @@
 # make             install, run the study at the configured scale, print the verdicts
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
-# make SCALE=paper another scale            make test    all tests
+# make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
 # make bench       side-by-side speed       make lint    style of code, rules and workflow
 PYTHON ?= python3
 CORES ?= all
@@ -12,20 +12,24 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist install test bench lint clean
+.PHONY: study mnist install test test-slow bench lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
 	@$(BIN)/perennial verdicts $(if $(SCALE),--scale $(SCALE))
 
+# Small blocks, so that the ten runs of one variant use more than one core.
 mnist: $(READY)
-	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE)) -- permuted_mnist_width
+	$(BIN)/snakemake --cores $(CORES) --config block_size=5 $(if $(SCALE),scale=$(SCALE)) -- permuted_mnist_width
 	@$(BIN)/perennial verdicts permuted_mnist_width $(if $(SCALE),--scale $(SCALE))
 
 install: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

@@ -2,28 +2,27 @@
 
 One process, one compute thread. The contenders of a row take turns, several rounds; a figure is the median of
 CPU microseconds per run-step, a ratio the median of the rounds' ratios to plain.
+
+The rows of permuted MNIST need its images; see README.md (PERENNIAL_DATA).
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from plain import Plain
+from contenders import ROUNDS, Bench, measure
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial import datasets, engines, provenance
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as NetworkSettings
-from perennial.problems import permuted_digits, slowly_changing_regression
+from perennial import datasets, provenance
+from perennial.metrics import _spectrum
+from perennial.problems import permuted_digits, permuted_mnist, slowly_changing_regression
 
-ROUNDS, STACK = 7, 30
 TABLE = Path(__file__).with_name("results.md")
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "backprop": {"name": "backprop", "step_size": 0.01},
@@ -35,92 +34,6 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "Adam": {"name": "adam", "step_size": 0.001},
     "CBP": {"name": "cbp", "step_size": 0.01, "replacement_rate": 1e-4, "maturity_threshold": 100},
 }  # fmt: skip
-
-
-class Bench:
-    """One problem: its network and the tasks of a few seeds.
-
-    Args:
-        title: for the table.
-        problems: one per seed.
-        hidden: hidden layers.
-        portion: steps of plain PyTorch per round; the others make enough to be timed.
-    """
-
-    def __init__(self, title: str, problems: list[Any], hidden: list[int], portion: int) -> None:
-        self.title, self.problems, self.portion = title, problems, portion
-        one = problems[0]
-        self.network = Network(NetworkSettings(hidden=hidden), one.inputs, one.outputs)
-
-    def row(self, algorithm: dict[str, Any]) -> dict[str, list[float]]:
-        """CPU microseconds per run-step of every contender, one number a round."""
-        contenders = {
-            "plain": self._plain(algorithm),
-            "stacked, 1 run": self._stack("stacked", algorithm, 1, 40),
-            f"stacked, {STACK} runs": self._stack("stacked", algorithm, STACK, 40),
-            f"graphed, {STACK} runs": self._stack("graphed", algorithm, STACK, 40),
-            "fused": self._fused(algorithm, with_data=False),
-            "fused with data": self._fused(algorithm, with_data=True),
-        }
-        found: dict[str, list[float]] = {name: [] for name in contenders}
-        for contend in contenders.values():
-            contend()  # warm-up: compilation, caches
-        for _ in range(ROUNDS):
-            for name, contend in contenders.items():
-                start = time.process_time()
-                steps = contend()
-                found[name].append((time.process_time() - start) / steps * 1e6)
-        return found
-
-    def _settings(self, algorithm: dict[str, Any]) -> dict[str, Any]:
-        return {"algorithm": algorithm, "precision": "float32", "network": {"name": "mlp"}}
-
-    def _trainer(self, engine: str, algorithm: dict[str, Any], runs: int) -> Any:
-        seeds = list(range(runs))
-        trainer = engines.trainer(engine, self._settings(algorithm), self.problems[0], self.network, seeds)
-        weights = [self.network.init(seed) for seed in seeds]
-        trainer.load({"weights": {name: np.stack([w[name] for w in weights]) for name in weights[0]}})
-        return trainer
-
-    def _plain(self, algorithm: dict[str, Any]) -> Callable[[], int]:
-        task = self.problems[0].task(0)
-        x, y = torch.from_numpy(task.rows(task.order)), torch.from_numpy(task.targets[task.order])
-        plain = Plain(self.network.sizes, algorithm, x, y)
-
-        def contend() -> int:
-            plain.steps(self.portion)
-            return self.portion
-
-        return contend
-
-    def _stack(self, engine: str, algorithm: dict[str, Any], runs: int, steps: int) -> Callable[[], int]:
-        trainer = self._trainer(engine, algorithm, runs)
-        tasks = [_shorter(self.problems[k % len(self.problems)].task(0), steps) for k in range(runs)]
-
-        def contend() -> int:
-            trainer.train(tasks, 0)
-            return steps * runs
-
-        return contend
-
-    def _fused(self, algorithm: dict[str, Any], with_data: bool) -> Callable[[], int]:
-        trainer = self._trainer("fused", algorithm, 1)
-        ready = [self.problems[0].task(index) for index in range(5)]
-
-        def contend() -> int:
-            steps = 0
-            for index in range(5):
-                task = self.problems[0].task(index) if with_data else ready[index]
-                steps += trainer.train([task], index).size
-            return steps
-
-        return contend
-
-
-def _shorter(task: Any, steps: int) -> Any:
-    from dataclasses import replace
-
-    return replace(task, order=task.order[:steps])
 
 
 def regression() -> Bench:
@@ -140,6 +53,53 @@ def digits() -> Bench:
     return Bench("permuted digits, 64-100-100-100-10, ReLU", problems, [100, 100, 100], 600)
 
 
+def mnist(width: int, images: datasets.Arrays) -> Bench:
+    """Permuted MNIST, 784-width-width-width-10."""
+    settings = permuted_mnist.Settings()
+    met = [permuted_mnist.sequence(settings, seed, 1) for seed in range(2)]
+    problems = [permuted_mnist.Problem(settings, seed, m, images) for seed, m in enumerate(met)]
+    title = f"permuted MNIST, 784-{width}-{width}-{width}-10, ReLU"
+    if width < 1000:
+        return Bench(title, problems, [width] * 3, 300, tasks=1, examples=5000)
+    return Bench(title, problems, [width] * 3, 6, tasks=1, examples=40, stacks=[("graphed", 2, 6)])
+
+
+def ranks() -> list[str]:
+    """Singular values of 2,000 x 2,000 activations, 30 % of the units dead, against two straightforward ways."""
+    draw = np.random.default_rng(0)
+    phi = np.maximum(
+        draw.normal(size=(2000, 300)) @ draw.normal(size=(300, 2000)) + draw.normal(size=(2000, 2000)), 0
+    )
+    phi[:, draw.random(2000) < 0.3] = 0
+    phi = phi.astype(np.float32)
+
+    def once(function: Any) -> Any:
+        def contend() -> int:
+            function(phi)
+            return 1
+
+        return contend
+
+    found = measure(
+        {
+            "plain": once(np.linalg.svd),
+            "singular values alone": once(lambda x: np.linalg.svd(x, compute_uv=False)),
+            "ours": once(_spectrum.singular_values),
+        }
+    )
+    lines = ["## ranks of 2,000 x 2,000 activations, 30 % of the units dead", ""]
+    lines += ["| way | seconds | plain / this |", "| --- | ---: | ---: |"]
+    names = {
+        "plain": "plain: numpy's singular value decomposition",
+        "ours": "ours: Gram matrix of the living units",
+    }
+    for name, values in found.items():
+        seconds = statistics.median(values) / 1e6
+        lines.append(f"| {names.get(name, name)} | {seconds:.2f} | {ratio(found, name)} |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    return [*lines, ""]
+
+
 def table(bench: Bench) -> list[str]:
     """The rows of one problem as markdown."""
     lines: list[str] = []
@@ -150,14 +110,17 @@ def table(bench: Bench) -> list[str]:
             lines += [f"## {bench.title}", "", "| algorithm | " + " | ".join(heads) + " |"]
             lines += ["| --- |" + " ---: |" * len(heads)]
         times = [f"{statistics.median(values):.3g}" for values in found.values()]
-        ratios = [
-            f"{statistics.median(p / v for p, v in zip(found['plain'], values, strict=True)):,.0f}×"
-            for contender, values in found.items()
-            if contender != "plain"
-        ]
+        ratios = [ratio(found, contender) for contender in list(found)[1:]]
         lines.append(f"| {name} | " + " | ".join(times + ratios) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
     return [*lines, ""]
+
+
+def ratio(found: dict[str, list[float]], contender: str) -> str:
+    """How many times less than plain: the median of the rounds' ratios."""
+    pairs = zip(found["plain"], found[contender], strict=True)
+    times = statistics.median(plain / own for plain, own in pairs)
+    return f"{times:,.0f}×" if times >= 10 else f"{times:.1f}×"
 
 
 def main() -> None:
@@ -176,7 +139,14 @@ def main() -> None:
         f"Machine: {provenance.device()}. Versions: {versions}.",
         "",
     ]
-    text = "\n".join([*head, *table(regression()), *table(digits())])
+    parts = [*table(regression()), *table(digits())]
+    try:
+        images = datasets.arrays("mnist", os.environ.get("PERENNIAL_DATA"))
+        parts += [*table(mnist(100, images)), *table(mnist(2000, images))]
+    except datasets.DataError as error:
+        parts += ["The rows of permuted MNIST are left out: its images were not at hand.", ""]
+        print(error, file=sys.stderr)
+    text = "\n".join([*head, *parts, *ranks()])
     TABLE.write_text(text.rstrip() + "\n", encoding="utf-8")
     print(f"written: {TABLE.relative_to(Path.cwd()) if TABLE.is_relative_to(Path.cwd()) else TABLE}")
 

@@ -90,6 +90,11 @@ def block_dataset(wildcards):
     return ancient(str(planner().dataset(problem.DATASET)))
 
 
+def dataset_threads(wildcards):
+    """Threads that the making of a data set can use."""
+    return getattr(registry.module("datasets", wildcards.dataset), "THREADS", 1)
+
+
 def sequence_settings(wildcards):
     """JSON text with all that determines a sequence but its seeds."""
     settings = study.settings(*planner().users(wildcards.sequence)[0])

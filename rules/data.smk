@@ -12,6 +12,7 @@ rule dataset:
         "<data>/logs/{dataset}.log",
     conda:
         "../envs/study.yaml"
+    threads: dataset_threads
     message:
         "data {wildcards.dataset}"
     script:

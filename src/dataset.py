@@ -12,7 +12,8 @@ job = snakemake  # noqa: F821  given by Snakemake
 
 with logged(job.log[0]):
     try:
-        datasets.make(job.wildcards.dataset, Path(job.output[0]), config.load(job.config).data_root)
+        root = config.load(job.config).data_root
+        datasets.make(job.wildcards.dataset, Path(job.output[0]), root, job.threads)
     except datasets.DataError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

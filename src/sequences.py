@@ -7,9 +7,10 @@ from pathlib import Path
 
 from perennial import blocks, sequences
 from perennial.job import logged
+from perennial.settings import Unfit
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0]):
+with logged(job.log[0], clear=(Unfit,)):
     seeds = list(blocks.seeds_of(blocks.parse(job.wildcards.block)))
     sequences.make_block(json.loads(job.params.settings), seeds, Path(job.output[0]))

@@ -10,11 +10,12 @@ from pathlib import Path
 from perennial import blocks, checkpoint, config, engines, stopping, training
 from perennial.job import logged
 from perennial.progress import clock
+from perennial.settings import Unfit
 
 job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
-clear = (engines.Unsupported, checkpoint.InUse, stopping.Stopped)
+clear = (engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped)
 
 with logged(job.log[0], clear=clear):
     start, study = time.monotonic(), config.load(job.config)

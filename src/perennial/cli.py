@@ -20,6 +20,7 @@ from typing import get_args
 
 from perennial import checkpoint, config, engines, registry, stage_code, stopping, store
 from perennial.config import ConfigError, Study, entries
+from perennial.settings import Unfit
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (ConfigError, engines.Unsupported, checkpoint.InUse, stopping.Stopped) as error:
+    except (ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perennial import blocks, stage_code, store
+from perennial import blocks, datasets, registry, stage_code, store
 from perennial.blocks import Block
 from perennial.config import Study
 
@@ -34,6 +34,7 @@ class Planner:
     _sequences: dict[Path, list[Block]] = field(default_factory=dict)
     _users: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _seen: set[Path] = field(default_factory=set)
+    _contents: dict[Path, str] = field(default_factory=dict)  # checksums of the user's own data
 
     def run_folder(self, experiment: str, variant: str) -> Path:
         """Where a variant's blocks lie."""
@@ -51,7 +52,9 @@ class Planner:
             plan = blocks.plan(found, self.study.seeds(experiment), self.study.block_size)
             self._replace(folder, bad, found, plan)
             for block in set(plan) & set(found):
-                self._notice_stale(folder / blocks.file_name(block), experiment, variant)
+                path = folder / blocks.file_name(block)
+                if not self._notice_stale(path, experiment, variant):
+                    self._notice_other_data(path, experiment)
             self._runs[folder] = plan
         return self._runs[folder]
 
@@ -87,7 +90,10 @@ class Planner:
         """A data set's file. A bad one, or one with other content than the code asks for, is set aside."""
         path = self.study.results / "data" / f"{name}.h5"
         if self._first_look(path):
-            self._set_aside(path, store.check(path) or why_other_data(path, stage_code.checksum(name)))
+            known = stage_code.checksum(name)
+            bad = self._set_aside(path, store.check(path) or (why_other_data(path, known) if known else None))
+            if not known and not bad:
+                self._contents[path] = datasets.checksum(path)
         return path
 
     def metrics(self, experiment: str, variant: str) -> Path:
@@ -127,15 +133,27 @@ class Planner:
             if blocks.overlapping(bad, block):
                 self.disk.make_again(folder / blocks.file_name(block))
 
-    def _notice_stale(self, path: Path, experiment: str, variant: str) -> None:
+    def _notice_stale(self, path: Path, experiment: str, variant: str) -> bool:
         """Without a record of how a file was made (a copied folder), ask the file itself."""
         if not self.disk.look or self.disk.has_record(path):
-            return
+            return False
         settings = self.study.settings(experiment, variant)
-        reason = why_stale(path, settings, stage_code.train(settings))
+        return self._train_again(path, why_stale(path, settings, stage_code.train(settings)))
+
+    def _notice_other_data(self, path: Path, experiment: str) -> None:
+        """Data of the user's own are in no job's params: ask the block what it was trained on."""
+        name = registry.module("problems", self.study.experiment(experiment).problem["name"]).DATASET
+        if name and stage_code.checksum(name) is None:
+            content = self._contents.get(self.dataset(name))
+            if content is not None:
+                self._train_again(path, why_trained_on_other_data(path, content))
+
+    def _train_again(self, path: Path, reason: str | None) -> bool:
+        """Have a block trained again if there is a reason."""
         if reason:
             self.disk.say(f"{path}: {reason}; its seeds will be trained again")
             self.disk.make_again(path)
+        return bool(reason)
 
 
 def why_stale(path: Path, settings: dict[str, Any], code: str) -> str | None:
@@ -154,6 +172,13 @@ def why_other_data(path: Path, checksum: str) -> str | None:
     with store.open_checked(path) as file:
         recorded = str(file.attrs.get("sha256", ""))
     return f"holds other data (sha256 {recorded}, wanted {checksum})" if recorded != checksum else None
+
+
+def why_trained_on_other_data(path: Path, checksum: str) -> str | None:
+    """Why a finished block does not belong to a data set file, or None when it does."""
+    with store.open_checked(path) as file:
+        recorded = str(file.attrs.get("data_sha256", ""))
+    return f"was trained on other data (sha256 {recorded or 'unknown'})" if recorded != checksum else None
 
 
 def differences(recorded: Any, wanted: Any, key: str = "") -> list[str]:

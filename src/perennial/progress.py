@@ -8,16 +8,21 @@ import time
 
 
 class Progress:
-    """Counts run-steps from any thread and tells people about them.
+    """Counts run-steps, or anything else, from any thread and tells people about them.
 
     Args:
         label: what is being done.
-        total: run-steps in all.
+        total: steps in all.
         every: seconds between two lines.
+        unit: what is counted, for people.
+        size: how many of them make one unit.
     """
 
-    def __init__(self, label: str, total: int, every: float = 10.0) -> None:
+    def __init__(
+        self, label: str, total: int, every: float = 10.0, unit: str = "M steps", size: int = 1_000_000
+    ) -> None:
         self.label, self.total, self.every = label, total, every
+        self.unit, self.size = unit, size
         self.done, self.skipped, self.start = 0, 0, time.monotonic()
         self._said, self._lock = self.start, threading.Lock()
 
@@ -26,7 +31,7 @@ class Progress:
         self.done, self.skipped = self.done + steps, self.skipped + steps
 
     def add(self, steps: int) -> None:
-        """`steps` more run-steps are done."""
+        """`steps` more are done."""
         with self._lock:
             self.done += steps
             now = time.monotonic()
@@ -36,7 +41,9 @@ class Progress:
             self._said = now
             left = (now - self.start) * (self.total - self.done) / max(own, 1)
             share = 100 * self.done / self.total
-            counts = f"{self.done / 1e6:,.1f} of {self.total / 1e6:,.1f} M steps"
+            digits = 0 if self.size == 1 else 1
+            done, total = (f"{n / self.size:,.{digits}f}" for n in (self.done, self.total))
+            counts = f"{done} of {total} {self.unit}"
             print(f"{self.label}: {share:3.0f} % ({counts}), {clock(left)} left", file=sys.stderr, flush=True)
 
 

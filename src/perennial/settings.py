@@ -18,6 +18,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
+class Unfit(ValueError):
+    """Settings that the number of tasks or the data do not allow. One line: what is asked for, what there is."""
+
+
 @dataclass(frozen=True)
 class Switch:
     """One fidelity choice, as shown to people."""

@@ -16,9 +16,10 @@ PARTS = {"procedure": "procedures", "problem": "problems", "network": "networks"
 
 
 def train(settings: dict[str, Any]) -> str:
-    """Code of a run, with the checksum of its data set."""
+    """Code of a run, with the checksum of its data set where the code knows it."""
     dataset = registry.module("problems", settings["problem"]["name"]).DATASET
-    return code_hash.digest(train_modules(settings), text=checksum(dataset) if dataset else "")
+    known = checksum(dataset) if dataset else None
+    return code_hash.digest(train_modules(settings), text=known or "")
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
@@ -31,12 +32,13 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     return [*modules, *filter(code_hash.exists, candidates)]
 
 
-def checksum(dataset: str) -> str:
+def checksum(dataset: str) -> str | None:
     """SHA-256 of a data set's content, as its file in `perennial.datasets` declares it.
 
-    The code that fetches a data set may change without training anything again; its content may not.
+    The code that fetches a data set may change without training anything again; its content may not. None where
+    the content is the user's own. Then each run records what it was trained on, and the planner compares.
     """
-    return str(registry.module("datasets", dataset).SHA256)
+    return registry.module("datasets", dataset).SHA256
 
 
 def metrics() -> str:

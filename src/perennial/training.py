@@ -60,7 +60,8 @@ def train_block(
     """
     chosen = engines.choose(settings, engine, device)
     place = engines.place(chosen, device)
-    identity = {"settings": settings, "code": code, "engine": chosen, "device": place}
+    data = datasets.checksum(dataset) if dataset else ""
+    identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": place}
     identity |= {"versions": provenance.versions()}
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
         outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
@@ -72,6 +73,7 @@ def train_block(
             "device": provenance.device(place),
             "versions": json.dumps(provenance.versions(), sort_keys=True),
             "code": code,
+            "data_sha256": data,
             "git": provenance.git_state(),
             "threads": threads,
             "run_steps": outcome.steps * len(seeds),

@@ -85,10 +85,10 @@ def test_no_rule_has_retries_or_runs_python_inside():
     assert "retries:" not in text and "run:" not in text and "lambda" not in text
 
 
-def test_adams_kernel_concerns_adam_alone(answer):
+def test_code_of_adam_concerns_adam_alone(answer):
     variants = ["relu_adam_0.01"]
     expected = of("train", REGRESSION, variants, ", seeds 0-1") | downstream(REGRESSION, variants)
-    assert answer("adam_kernel").jobs == expected
+    assert answer("adam_code").jobs == expected
 
 
 def test_code_of_a_problem_concerns_that_problem_alone(answer):

@@ -23,7 +23,7 @@ def done(tmp_path_factory):
     """A small study on both problems in which the reader has followed the page."""
     folder = tmp_path_factory.mktemp("example") / "study"
     copy_repository(folder)
-    (file,) = blocks("python")
+    file, _forward_hooks = blocks("python")
     (folder / "src/perennial/algorithms/my_method.py").write_text(file, encoding="utf-8")
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     digits, regression = (yaml.safe_load(block) for block in blocks("yaml"))

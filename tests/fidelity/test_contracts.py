@@ -34,7 +34,8 @@ NEUTRAL = {
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_without_its_own_part_an_algorithm_is_another(problem, engine, name):
     algorithm, changes, other = NEUTRAL[name]
-    hidden = {"hidden": [40, 40] if algorithm == "cbp" else [40]} if problem == DIGITS else {}
+    deep = algorithm == "cbp" and "optimiser" not in changes  # a deep loop on Adam takes long to compile
+    hidden = {"hidden": [40, 40] if deep else [40]} if problem == DIGITS else {}
     one, two = (support.small(problem, kind, **PROBLEMS[problem], **hidden) for kind in (algorithm, other))
     one["algorithm"] = {**one["algorithm"], **changes}
     if engine not in support.engines_of(one):

@@ -86,6 +86,26 @@ def test_every_combination_of_switches_of_continual_backpropagation(utility):
         assert renewals(fused, 150) >= 2, given
 
 
+ON_ADAM = {"optimiser": "adam", "step_size": 0.001, "weight_decay": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given"),
+    [
+        ("cbp", ON_ADAM),
+        ("cbp", {**ON_ADAM, "adam_bias_correction": "gnt_bug", "bias_transfer": "on"}),
+        ("shrink_and_perturb", ON_ADAM),
+    ],
+)
+def test_double_precision_on_adam(algorithm, given):
+    """A renewed weight forgets its moments and its age in both engines."""
+    settings = support.small(REGRESSION, algorithm, flip_every=750, tasks=2)
+    settings["algorithm"] = {**settings["algorithm"], **given}
+    fused, stacked = both(settings, [3, 8])
+    assert max(support.gaps(fused, stacked).values()) < 1e-10
+    assert algorithm != "cbp" or renewals(fused, 1500) >= 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", FUSED)
 @pytest.mark.parametrize(("problem", "precision"), [(DIGITS, "float64"), (REGRESSION, "float32")])

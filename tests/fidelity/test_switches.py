@@ -1,4 +1,5 @@
-"""Every fidelity switch worked by hand: each test fails if its switch is ignored.
+"""Every fidelity switch worked by hand: each test fails if its switch is ignored. Here those of the algorithms;
+those of problems and procedures in test_stream_switches.py.
 
 The switches of the problems themselves (which bits flip, which pixels move) have their hand-worked cases in
 tests/unit/test_problems.py; here it is what the training does with them.
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fidelity import support
-from fidelity.support import DIGITS, MNIST, REGRESSION
+from fidelity.support import REGRESSION
 
 from perennial import engines, registry, settings, streams
 from perennial.algorithms import Clock, adam, cbp, shrink_and_perturb
@@ -25,20 +26,22 @@ from perennial.problems import Task
 from perennial.streams import Place
 
 SHIPPED = {
-    "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist"),
+    "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist", "continual_imagenet"),
     "networks": ("mlp",),
     "algorithms": tuple(support.SHIPPED),
     "procedures": ("task_stream",),
 }
 # Where each switch is worked by hand: the functions of this file, or of another one, whose name begins like this.
 WORKED = {
-    "slowly_changing_regression.flip": "test_flip",
-    "slowly_changing_regression.target_threshold": "test_target_threshold",
-    "permuted_digits.permutation": "test_permutation",
-    "permuted_digits.order": "test_order",
-    "permuted_mnist.permutation": "test_permutation",
-    "permuted_mnist.order": "test_order",
-    "permuted_mnist.sampling": "test_sampling",
+    "slowly_changing_regression.flip": "test_stream_switches.test_flip",
+    "slowly_changing_regression.target_threshold": "test_stream_switches.test_target_threshold",
+    "permuted_digits.permutation": "test_stream_switches.test_permutation",
+    "permuted_digits.order": "test_stream_switches.test_order",
+    "permuted_mnist.permutation": "test_stream_switches.test_permutation",
+    "permuted_mnist.order": "test_stream_switches.test_order",
+    "permuted_mnist.sampling": "test_stream_switches.test_sampling",
+    "continual_imagenet.sequence": "test_continual_imagenet.test_sequence",
+    "continual_imagenet.centring": "test_continual_imagenet.test_centring",
     "shrink_and_perturb.noise": "test_noise",
     "cbp.maturity_threshold": "test_maturity",
     "cbp.utility": "test_utility",
@@ -50,7 +53,7 @@ WORKED = {
     "online_normalisation.guard": "test_online_normalisation.test_guard",
     "online_normalisation.initialisation": "test_online_normalisation.test_initialisation",
     "online_normalisation.probe": "test_online_normalisation.test_probe",
-    "task_stream.reset": "test_reset",
+    "task_stream.reset": "test_stream_switches.test_reset",
 }
 
 
@@ -66,87 +69,6 @@ def test_every_switch_is_worked_by_hand():
         file, _, begin = test.rpartition(".")
         functions = vars(import_module(f"fidelity.{file}")) if file else globals()
         assert any(name.startswith(begin) for name in functions), test
-
-
-# ---- problems
-
-
-def slow_bits(flip: str) -> np.ndarray:
-    """[task, bit]: the slow bits that the network was shown."""
-    runs = support.stream(
-        support.variant(REGRESSION, support.hyper("backprop"), flip=flip, tasks=3), [5], "stacked"
-    )
-    return np.array([runs.problems[0].task(k).inputs[0, :15] for k in range(3)])
-
-
-def test_flip_of_one_bit():
-    """The second word of each pair of tasks says which bit: floor(15 u)."""
-    bits = slow_bits("one")
-    for task in (1, 2):
-        u = streams.uniforms(Place(streams.SEQUENCE, 5, task=task, layer=2), 1)[0]
-        changed = np.flatnonzero(bits[task] != bits[task - 1])
-        assert changed.tolist() == [int(15 * u)]
-
-
-def test_flip_of_all_bits():
-    bits = slow_bits("all")
-    for task in range(3):
-        drawn = streams.words(Place(streams.SEQUENCE, 5, task=task, layer=1), 15) & 1
-        assert bits[task].tolist() == drawn.tolist()
-
-
-def test_target_threshold_moves_the_first_error():
-    """Before anything is learnt the outputs agree, so the errors differ only where the targets do."""
-    found = {}
-    for threshold in ("code", "paper"):
-        changes = {"target_threshold": threshold, "tasks": 1, "measures": {"squared_error": {"every": 1}}}
-        given = support.variant(REGRESSION, {"name": "backprop", "step_size": 1e-12}, **changes)
-        runs = support.stream(given, [0], "stacked")
-        shown = runs.problems[0].task(0)
-        runs.task(0)
-        error = runs.outcome().measurements["squared_error"].values[0, 0]
-        weights = {name: w[0] for name, w in runs.trainer.state()["weights"].items()}
-        hidden = runs.network.features(weights, shown.inputs[shown.order])[0]
-        outputs = hidden @ weights["weight_1"][:, 0] + weights["bias_1"][0]
-        assert error == pytest.approx(np.mean((outputs - shown.targets[shown.order]) ** 2), rel=1e-6)
-        found[threshold] = shown.targets
-    assert not np.array_equal(found["code"], found["paper"])
-
-
-IMAGES = [(DIGITS, 64, 16), (MNIST, 784, 255)]  # problem, pixels, white
-
-
-def shown(problem: str, index: int, **changes) -> Task:
-    """Task number `index` of seed 3, of 30 images."""
-    given = support.variant(problem, support.hyper("backprop"), tasks=3, **changes)
-    return support.stream(given, [3], "stacked", 30).problems[0].task(index)
-
-
-@pytest.mark.parametrize(("problem", "pixels", "white"), IMAGES)
-@pytest.mark.parametrize("how", ["compound", "fresh", "none"])
-def test_permutation_of_what_the_network_sees(problem, pixels, white, how):
-    images = support.DATASETS[registry.module("problems", problem).DATASET](30)["images"]
-    plain = images.reshape(30, pixels).astype(np.float32) / np.float32(white)
-    first, second = (streams.permutation(Place(streams.SEQUENCE, 3, task=k), pixels) for k in (0, 1))
-    by_hand = {"compound": plain[:, first][:, second], "fresh": plain[:, second], "none": plain}[how]
-    assert np.array_equal(shown(problem, 1, permutation=how).rows(np.arange(30)), by_hand)
-
-
-@pytest.mark.parametrize("changes", [{"problem": DIGITS}, {"problem": MNIST, "task_examples": 30}])
-@pytest.mark.parametrize("how", ["fresh", "cyclic"])
-def test_order_of_what_the_network_sees(changes, how):
-    for index in (0, 2):
-        by_hand = streams.permutation(Place(streams.ORDER, 3, task=0 if how == "cyclic" else index), 30)
-        assert np.array_equal(shown(index=index, order=how, **changes).order, by_hand)
-
-
-def test_sampling_of_what_the_network_sees():
-    """Seventy of 30 images: the pass twice and a third of it, or floor(30 w / 2^32) for each word w."""
-    place = Place(streams.ORDER, 3, task=1)
-    once, words = streams.permutation(place, 30), streams.words(place, 70)
-    by_hand = {"pass": [*once, *once, *once[:10]], "replacement": [int(w) * 30 >> 32 for w in words]}
-    for how, expected in by_hand.items():
-        assert shown(MNIST, 1, task_examples=70, sampling=how).order.tolist() == expected
 
 
 # ---- shrink and perturb
@@ -360,46 +282,6 @@ def test_adam_bias_correction(correction):
     assert float(now["weights"]["weight_0"]) == pytest.approx(1 - by_hand, rel=1e-13)
 
 
-# ---- procedure
-
-
-@pytest.mark.parametrize("engine", engines.NAMES)
-@pytest.mark.parametrize("reset", ["none", "network", "head"])
-def test_reset_before_a_task(reset, engine):
-    runs = support.stream(support.variant(REGRESSION, support.hyper("cbp"), reset=reset), [4, 9], engine)
-    runs.task(0)
-    before = runs.trainer.state()
-    seen = []
-    train = runs.trainer.train
-    runs.trainer.train = lambda tasks, index: (seen.append(runs.trainer.state()), train(tasks, index))[1]
-    runs.task(1)
-    (after,) = seen  # when the second task's training begins
-    if reset == "none":
-        assert support.same_bits(before, after)
-        return
-    if reset == "network":
-        for r, seed in enumerate((4, 9)):
-            fresh = runs.network.init(seed, task=1, dtype="float64")
-            assert all(np.array_equal(after["weights"][name][r], fresh[name]) for name in fresh)
-        own = after["algorithm"]["hidden_0"]
-        assert not own["age"].any() and not own["utility"].any() and not own["mean_feature"].any()
-        return
-    assert not after["weights"]["weight_1"].any() and not after["weights"]["bias_1"].any()
-    for name in ("weight_0", "bias_0"):
-        assert np.array_equal(after["weights"][name], before["weights"][name])
-    assert support.same_bits(before, after, "algorithm") and before["weights"]["weight_1"].any()
-
-
-def test_the_first_task_is_never_reset_to_something_else():
-    one, other = (
-        support.train(
-            support.variant(REGRESSION, support.hyper("backprop"), reset=r, tasks=1), [0], "stacked"
-        )
-        for r in ("none", "network")
-    )
-    assert support.same_bits(one, other)
-
-
 # ---- settings that are no switch, but are easily ignored
 
 
@@ -421,14 +303,13 @@ def test_shrink_and_perturb_shrinks_before_it_perturbs():
     assert float(weights["bias_0"]) == pytest.approx(4 - 0.1 * (1 + 0.5 * 4))
 
 
-def test_engine_is_refused_in_one_line():
-    for given, words in (
-        ({"optimiser": "adam"}, "Adam"),
-        ({"weight_decay": 0.1}, "decay"),
-        ({"utility": "random"}, "random"),
-    ):
-        made = support.variant(REGRESSION, {**support.hyper("cbp"), **given})
-        with pytest.raises(engines.Unsupported) as caught:
-            engines.choose(made, "fused")
-        assert words in str(caught.value) and "\n" not in str(caught.value)
-        assert engines.choose(made, device="cpu") == "stacked"
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "words"),
+    [("cbp", {"weight_decay": 0.1}, "weight decay"), ("dropout", {}, "no file in engines/fused")],
+)
+def test_engine_is_refused_in_one_line(algorithm, changes, words):
+    made = support.variant(REGRESSION, {**support.hyper(algorithm), **changes})
+    with pytest.raises(engines.Unsupported) as caught:
+        engines.choose(made, "fused")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert engines.choose(made, device="cpu") == "stacked"

@@ -11,7 +11,9 @@ from perennial.engines.graphed import replay
 
 
 def test_choice_of_engine_and_device(monkeypatch):
-    wide, narrow = (support.variant(DIGITS, support.hyper("adam"), hidden=[n]) for n in (100, 8))
+    wide, narrow = (
+        support.variant(DIGITS, support.hyper("adam"), hidden=[n]) for n in (engines.WIDE, engines.WIDE - 1)
+    )
     for here in (False, True):
         monkeypatch.setattr(engines, "cuda_here", lambda here=here: here)
         assert engines.choose(wide) == ("graphed" if here else "fused")

@@ -10,6 +10,7 @@ import pytest
 
 from perennial import blocks, config, planning, stage_code, store
 from perennial.config import files
+from perennial.datasets import digits
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT, VARIANT = "permuted_digits", "cbp"
@@ -134,6 +135,37 @@ def test_other_data_are_set_aside(study, content):
     assert planning.Planner(study, found).dataset("digits") == path
     assert path.exists() == (content == "right") and len(said) == (content != "right")
     assert not again  # training asks for it where it is needed
+
+
+@pytest.mark.parametrize("trained_on", ["this", "other", "nothing known"])
+def test_runs_on_data_of_the_user_s_own_are_compared_with_the_file(study, monkeypatch, trained_on):
+    """Such data have no checksum in the code, so none in a job's params."""
+    monkeypatch.setattr(digits, "SHA256", None)
+    data = study.results / "data" / "digits.h5"
+    store.write(data, lambda file: file.attrs.update(sha256="this"))
+    path = finish(study, VARIANT, (0, 3))
+    if trained_on != "nothing known":
+        attributes = {"settings": "{}", "data_sha256": trained_on}
+        store.write(path, lambda file: file.attrs.update(attributes))
+    found, again, said = disk(rename=True)
+    planner = planning.Planner(study, found)
+    assert planner.runs(EXPERIMENT, VARIANT) == [(0, 3), (4, 5)]
+    assert planner.dataset("digits") == data and data.exists()
+    assert again == ([] if trained_on == "this" else [path])
+    assert [line.split("; ")[1] for line in said] == ["its seeds will be trained again"] * len(again)
+
+
+@pytest.mark.parametrize("there", ["no", "damaged"])
+def test_without_the_user_s_data_finished_runs_stay(study, monkeypatch, there):
+    monkeypatch.setattr(digits, "SHA256", None)
+    if there == "damaged":
+        path = study.results / "data" / "digits.h5"
+        store.write(path, lambda file: file.attrs.update(sha256="this"))
+        path.write_bytes(path.read_bytes()[:-1])
+    finish(study, VARIANT, (0, 3))
+    found, again, said = disk(rename=False)
+    planning.Planner(study, found).runs(EXPERIMENT, VARIANT)
+    assert not again and len(said) == (there == "damaged")
 
 
 def test_a_thousand_blocks_are_planned_fast(study, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from perennial import streams
-from perennial.algorithms import Clock, State, adam
+from perennial.algorithms import Clock, State, _moments
 from perennial.lazy import torch
 from perennial.settings import switch
 from perennial.streams import tensors
@@ -20,7 +20,7 @@ from perennial.streams import tensors
 UNIT_STRIDE = 256  # a unit's own place in the replacement stream: layer + UNIT_STRIDE (unit + 1)
 
 
-class Settings(adam.Settings):
+class Settings(_moments.Settings):
     """Hyper-parameters of continual backpropagation."""
 
     replacement_rate: float = Field(ge=0, le=1, description="share of mature units replaced per step (rho)")
@@ -117,7 +117,7 @@ def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) 
     """Adam with an age for each weight, so that a renewed weight is corrected for its own age."""
     m, v, t = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
     t.add_(1)
-    correct_1, correct_2 = (adam.bias_correction(beta, t) for beta in (settings.beta_1, settings.beta_2))
+    correct_1, correct_2 = (_moments.bias_correction(beta, t) for beta in (settings.beta_1, settings.beta_2))
     m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
     v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
     if settings.adam_bias_correction == "gnt_bug":
@@ -134,7 +134,7 @@ def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) ->
     """
     units, eta = state["algorithm"][f"hidden_{layer}"], settings.utility_decay
     units["age"] += 1
-    correction = adam.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
+    correction = _moments.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
     units["mean_feature"].mul_(eta).add_(h.mean(1), alpha=1 - eta)
     y = _instantaneous_utility(
         settings.utility, state["weights"], layer, h, units["mean_feature"] / correction

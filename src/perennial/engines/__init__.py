@@ -24,9 +24,9 @@ from perennial.problems import Task
 
 NAMES = ("fused", "stacked", "graphed")
 DEVICES = ("cpu", "cuda")
-NARROW = (
-    32  # networks without a hidden layer this wide stay on the CPU: starting a kernel costs more than a step
-)
+# Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its
+# best and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
+WIDE = 512
 
 
 class Trainer(Protocol):
@@ -120,7 +120,7 @@ def cuda_here() -> bool:
 
 
 def _is_wide(settings: dict[str, Any]) -> bool:
-    return max(settings["network"].get("hidden") or [0]) >= NARROW
+    return max(settings["network"].get("hidden") or [0]) >= WIDE
 
 
 def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
