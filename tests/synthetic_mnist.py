@@ -35,7 +35,7 @@ INVENTED = {
     "l2_0.001": (94.9, 93.9), "l2_1e-5": (95.2, 93.75), "shrink_and_perturb_1e-4": (94.5, 92.5),
     "shrink_and_perturb_1e-6": (95.2, 94.75), "dropout_0.03": (95.0, 93.1), "dropout_0.3": (93.1, 89.0),
     "online_normalisation_0.9999_0.999": (95.35, 93.5), "online_normalisation_0.99_0.9": (95.4, 93.2),
-    "adam_1e-4": (94.6, 85.5), "adam_5e-5": (94.6, 70.0),
+    "adam_1e-4": (94.6, 85.5), "adam_3e-5": (94.6, 70.0),
 }  # fmt: skip
 WIDTHS = {"width_100": 100, "width_1000": 1000, "width_10000": 10000}
 EVERY = {"every_10k": 10_000, "every_100k": 100_000, "every_1m": 1_000_000}
