@@ -98,7 +98,7 @@ def test_reset_before_a_task(reset, engine):
     before = runs.trainer.state()
     seen = []
     train = runs.trainer.train
-    runs.trainer.train = lambda tasks, index: (seen.append(runs.trainer.state()), train(tasks, index))[1]
+    runs.trainer.train = lambda *part: (seen.append(runs.trainer.state()), train(*part))[1]
     runs.task(1)
     (after,) = seen  # when the second task's training begins
     if reset == "none":
