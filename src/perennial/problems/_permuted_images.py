@@ -6,13 +6,32 @@ and may say in which order they come.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from perennial import streams
 from perennial.per_array import per_array
 from perennial.problems import Arrays, Task
+from perennial.settings import Settings as Base
+from perennial.settings import switch
+
+
+class Switches(Base):
+    """Settings that all these problems have."""
+
+    permutation: Literal["compound", "fresh", "none"] = switch(
+        "compound",
+        "how a task's permutation comes about; none: every task shows the pixels in their own places (a control)",
+        paper="one random permutation of the pixels per task",
+        code="permutes the already permuted images, so permutations compound; the distribution is the same",
+    )
+    order: Literal["fresh", "cyclic"] = switch(
+        "fresh",
+        "the order of the examples in a task: drawn anew, or the same in every task",
+        paper="a random order in each task",
+        code="a fresh order in each task",
+    )
 
 
 def permutations(how: str, seed: int, tasks: int, pixels: int) -> Arrays:

@@ -6,35 +6,19 @@ Our own laptop stand-in for online permuted MNIST (Nature 2024, Extended Data Fi
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from perennial.problems import Arrays
-from perennial.problems._permuted_images import PermutedImages, permutations
-from perennial.settings import Settings as Base
-from perennial.settings import switch
+from perennial.problems._permuted_images import PermutedImages, Switches, permutations
 
 DATASET = "digits"
 
 
-class Settings(Base):
+class Settings(Switches):
     """Settings of the permuted digits problem."""
 
     probe_examples: int = Field(
         1000, ge=1, description="first examples of a task on which internals are measured"
-    )
-    permutation: Literal["compound", "fresh", "none"] = switch(
-        "compound",
-        "how a task's permutation comes about; none: every task shows the pixels in their own places (a control)",
-        paper="one random permutation of the pixels per task",
-        code="permutes the already permuted images, so permutations compound; the distribution is the same",
-    )
-    order: Literal["fresh", "cyclic"] = switch(
-        "fresh",
-        "the order of the examples in a task: drawn anew, or the same in every task",
-        paper="a random order in each task",
-        code="a fresh order in each task",
     )
 
 
