@@ -44,7 +44,7 @@ class StackedTrainer:
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
         self._states = [
-            self._begun(_map(lambda array: torch.tensor(array[runs]), state)) for runs in self._runs
+            self._begun(_map(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]
 
     def _begun(self, state: dict[str, Any]) -> dict[str, Any]:
