@@ -7,6 +7,7 @@ a slow oracle that goes unit by unit.
 from __future__ import annotations
 
 import types
+from functools import partial
 
 import numpy as np
 import pytest
@@ -101,7 +102,8 @@ def plain(network: dict, start: dict[str, np.ndarray]) -> torch.nn.Sequential:
 PLAIN = {
     "momentum": (SGD, {"lr": 0.05, "momentum": 0.9}, passes.CONVNET),
     "momentum and decay": (ALGORITHMS["l2"], {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.001}, passes.CONVNET),
-    "decay": ({**ALGORITHMS["l2"], "momentum": 0, "step_size": 0.5}, {"lr": 0.5, "weight_decay": 0.001}, passes.CONVNET),
+    "decay": ({**ALGORITHMS["l2"], "momentum": 0, "step_size": 0.5}, {"lr": 0.5, "weight_decay": 0.001},
+              passes.CONVNET),
     "a linear map": (SGD, {"lr": 0.05, "momentum": 0.9}, LINEAR),
 }  # fmt: skip
 
@@ -293,9 +295,8 @@ def test_a_cut_changes_no_bit(algorithm, tmp_path):
     parts = runs.pieces(0)
     for cut in range(6):
         next(parts, None)
-        store.write(
-            tmp_path / "cut.h5", lambda file, kept=runs.snapshot(): store.write_tree(file, "kept", kept)
-        )
+        kept = runs.snapshot()
+        store.write(tmp_path / "cut.h5", partial(store.write_tree, name="kept", tree=kept))
         with store.open_checked(tmp_path / "cut.h5") as file:
             kept = store.read_tree(file["kept"])
         runs = passes.stream(settings, [3, 8])
