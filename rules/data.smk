@@ -2,10 +2,13 @@
 
 In: the packaged data, or the folder that the config's `data.root` names (never part of params).
 Out: <data>/{dataset}.h5, shared by all scales.
+
+On a cluster this runs where Snakemake runs: the nodes that compute often have no way to the internet.
 """
 
 
 rule dataset:
+    localrule: True
     output:
         "<data>/{dataset}.h5",
     log:
