@@ -8,11 +8,11 @@ On a cluster this runs where Snakemake runs: the nodes that compute often have n
 
 
 rule dataset:
-    localrule: True
     output:
         "<data>/{dataset}.h5",
     log:
         "<data>/logs/{dataset}.log",
+    localrule: True
     conda:
         "../envs/study.yaml"
     threads: dataset_threads

@@ -65,7 +65,9 @@ class Cluster:
         PLACE.mkdir(exist_ok=True)
         for name in FILES:
             text = (HERE / name).read_text(encoding="utf-8")
-            text = text.replace("{folder}", str(self.folder)).replace("{host}", socket.gethostname().split(".")[0])
+            text = text.replace("{folder}", str(self.folder)).replace(
+                "{host}", socket.gethostname().split(".")[0]
+            )
             (self.folder / name).write_text(text, encoding="utf-8")
             (PLACE / name).unlink(missing_ok=True)  # dangling, of a session that was killed
             (PLACE / name).symlink_to(self.folder / name)
@@ -114,7 +116,9 @@ class Cluster:
     def _wait_until_idle(self) -> None:
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            states = subprocess.run(["sinfo", "-h", "-N", "-p", "main", "-o", "%t"], capture_output=True, text=True)
+            states = subprocess.run(
+                ["sinfo", "-h", "-N", "-p", "main", "-o", "%t"], capture_output=True, text=True
+            )
             if states.stdout.split() == ["idle"] * len(NODES):
                 return
             time.sleep(0.1)
