@@ -75,11 +75,13 @@ class Cluster:
         self._start("slurmctld")
         for node in NODES:
             self._start("slurmd", "-N", node)
-        self._wait_until_idle()
+        if not self._wait_for(["sinfo", "-h", "-N", "-p", "main", "-o", "%t"], ["idle"] * len(NODES)):
+            raise Unfit(f"the nodes do not get ready, see {self.folder / 'log'}")
 
     def down(self) -> None:
         """End the jobs and the daemons by their pid files, and remove the links."""
         subprocess.run(["scancel", "--user=root"], capture_output=True)
+        self._wait_for(["squeue", "-h", "-o", "%i"], [], seconds=40)  # they have 30 s before they are killed
         for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munged"):
             _end(self.folder / "run" / f"{name}.pid")
         for link in (PLACE / name for name in FILES):
@@ -113,16 +115,14 @@ class Cluster:
         if done.returncode:
             raise Unfit(f"{name} does not start, see {self.folder / 'log'}")
 
-    def _wait_until_idle(self) -> None:
-        end = time.monotonic() + 20
+    def _wait_for(self, command: list[str], words: list[str], seconds: float = 20) -> bool:
+        """Ask until the answer is these words; whether it came to that."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
-            states = subprocess.run(
-                ["sinfo", "-h", "-N", "-p", "main", "-o", "%t"], capture_output=True, text=True
-            )
-            if states.stdout.split() == ["idle"] * len(NODES):
-                return
+            if subprocess.run(command, capture_output=True, text=True).stdout.split() == words:
+                return True
             time.sleep(0.1)
-        raise Unfit(f"the nodes do not get ready, see {self.folder / 'log'}")
+        return False
 
 
 def _program(name: str) -> str | None:

@@ -35,20 +35,21 @@ CONFIG = {
         }
     },
 }
-#: The profile is used as it stands, but that it looks sooner, and that jobs get a GPU, though they train without.
-FIRST_LOOK = 5  # seconds
+#: The profile is used as it stands, but that it looks sooner.
+FIRST_LOOK = 2  # seconds; with every look that finds nothing new, ten more pass before the next
 
 
 class Study:
     """The study in its folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], train: dict[str, Any]) -> None:
+        """Copy the repository. `config` and `train` are changes: of the study, and of what training jobs ask for."""
         self.folder, self.results = folder, folder / "results" / "small"
         copy_repository(folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+        (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | config), encoding="utf-8")
         path = folder / "profiles" / "slurm" / "profile.yaml"
         profile = yaml.safe_load(path.read_text(encoding="utf-8"))
-        profile["set-resources"]["train"]["gpu"] = 1
+        profile["set-resources"]["train"] |= train
         profile["slurm-init-seconds-before-status-checks"] = FIRST_LOOK
         path.write_text(yaml.safe_dump(profile), encoding="utf-8")
 
@@ -74,7 +75,8 @@ class Study:
 
     def jobs(self, rule: str, seed: int | None = None) -> list[dict[str, str]]:
         """Slurm's record of the jobs of a rule, the first attempt first."""
-        found = [job for job in records() if job.get("Comment", "").startswith(f"rule_{rule}_wildcards_")]
+        found = [job for job in records() if job["WorkDir"] == str(self.folder)]
+        found = [job for job in found if job["Comment"].startswith(f"rule_{rule}_wildcards_")]
         if seed is not None:
             found = [job for job in found if job["Comment"].endswith(f"_{seed}-{seed}")]
         return sorted(found, key=lambda job: int(job["JobId"]))

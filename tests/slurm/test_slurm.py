@@ -13,23 +13,33 @@ from types import SimpleNamespace
 import pytest
 from slurm.study import SEEDS, Study, gpu_of, numbers, record, until
 
+RUN = "results/small/runs/digits/cbp/seeds_0-0.h5"
+STOPPED = "stopped by SIGTERM; the next start goes on from here\n"
+
 
 @pytest.fixture(scope="module")
 def done(cluster, tmp_path_factory):
     """The finished study, and what was seen of its jobs on the way."""
-    study = Study(tmp_path_factory.mktemp("study") / "copy")
+    # Training jobs hold a GPU, although they train without one.
+    study = Study(tmp_path_factory.mktemp("study") / "copy", {"device": "cpu"}, {"gpu": 1})
+    on_gpu = Study(tmp_path_factory.mktemp("on_gpu") / "copy", {"device": "cuda"}, {})
     runs = "undisturbed/small/runs/digits/cbp/seeds_0-3.h5"
     undisturbed = study.start("local", "--config", "results=undisturbed", "block_size=4", "--", runs)
     disturbed = study.start("out", "--workflow-profile", "profiles/slurm")
+    started = [undisturbed, disturbed]
     try:
         seen = disturb(study)
-        code = disturbed.wait(200)
+        asking = on_gpu.start("out", "--workflow-profile", "profiles/slurm", "--retries", "0", "--", RUN)
+        started.append(asking)
+        code = disturbed.wait(300)
         assert undisturbed.wait(10) == 0, (study.folder / "local").read_text()
+        asking.wait(60)
     finally:
-        for process in (disturbed, undisturbed):
+        for process in started:
             process.kill()
+    out = (study.folder / "out").read_text()
     return SimpleNamespace(
-        study=study, seen=seen, code=code, out=(study.folder / "out").read_text(), runs=study.folder / runs
+        study=study, seen=seen, code=code, out=out, runs=study.folder / runs, on_gpu=on_gpu
     )
 
 
@@ -43,6 +53,7 @@ def disturb(study: Study) -> SimpleNamespace:
     others = [seed for seed in SEEDS if nodes[seed] == "n2"]
 
     subprocess.run(["scancel", jobs[seen.cancelled]["JobId"]], check=True)
+    until(lambda: STOPPED in study.log(seen.cancelled), "the cancelled job has saved", seconds=30)
     change("JobId=" + jobs[seen.limited]["JobId"], "TimeLimit=2")
 
     # One GPU for a more urgent job: one of the two on that node has to go.
@@ -91,12 +102,6 @@ def test_it_goes_on_from_a_checkpoint_to_the_same_numbers(done, harm):
 
 
 @pytest.mark.parametrize("harm", ["cancelled", "limited"])
-def test_a_job_saves_before_it_is_ended(done, harm):
-    first, _ = done.study.jobs("train", getattr(done.seen, harm))
-    assert "\nstopped by SIGTERM; the next start goes on from here\n" in done.study.log_of(first)
-
-
-@pytest.mark.parametrize("harm", ["cancelled", "limited"])
 def test_the_second_attempt_gets_more_memory_and_time(done, harm):
     first, second = done.study.jobs("train", getattr(done.seen, harm))
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("4000M", "8000M")
@@ -106,7 +111,7 @@ def test_the_second_attempt_gets_more_memory_and_time(done, harm):
 def test_a_job_hears_of_its_time_limit_while_there_is_time(done):
     first, _ = done.study.jobs("train", done.seen.limited)
     assert (first["JobState"], first["TimeLimit"]) == ("FAILED", "00:02:00")  # not TIMEOUT
-    assert first["RunTime"] < first["TimeLimit"]
+    assert first["RunTime"] < first["TimeLimit"] and STOPPED in done.study.log_of(first)
 
 
 @pytest.mark.parametrize("harm", ["preempted", "lost"])
@@ -124,3 +129,10 @@ def test_jobs_on_one_node_see_different_gpus(done):
     for node in ("n1", "n2"):
         gpus = [done.seen.gpus[seed] for seed in SEEDS if done.seen.nodes[seed] == node]
         assert sorted(gpus) == ["0", "1"]
+
+
+def test_a_training_job_that_must_have_a_gpu_asks_for_one(done):
+    """It is there for Slurm alone, so training itself may well refuse."""
+    (job,) = done.on_gpu.jobs("train", 0)
+    (other,) = done.on_gpu.jobs("sequences")[:1]
+    assert job["TresPerJob"] == "gres:gpu:1" and "TresPerJob" not in other
