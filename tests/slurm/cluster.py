@@ -42,8 +42,6 @@ def check() -> None:
     for link in (PLACE / name for name in FILES):
         if link.exists() or (link.is_symlink() and link.readlink().name != link.name):
             raise Unfit(f"{link} is there: this machine belongs to another cluster")
-    if MUNGE.exists() and subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
-        raise Unfit("munged runs already: this machine belongs to another cluster")
 
 
 class Cluster:
@@ -89,7 +87,9 @@ class Cluster:
                 link.unlink()
 
     def _munge(self) -> None:
-        """The daemon that vouches for users, with a key of its own."""
+        """The daemon that vouches for users, with a key of its own; one that runs already serves as well."""
+        if MUNGE.exists() and subprocess.run(["munge", "-n"], capture_output=True).returncode == 0:
+            return
         key = self.folder / "munge.key"
         key.touch(mode=0o400)
         key.write_bytes(os.urandom(128))
