@@ -90,6 +90,11 @@ def block_dataset(wildcards):
     return ancient(str(planner().dataset(problem.DATASET)))
 
 
+def training_gpus(wildcards):
+    """GPUs of a training job, for schedulers that count or hand out devices: one if it must have one."""
+    return 1 if study.device == "cuda" else 0
+
+
 def dataset_threads(wildcards):
     """Threads that the making of a data set can use."""
     return getattr(registry.module("datasets", wildcards.dataset), "THREADS", 1)

@@ -20,6 +20,8 @@ rule train:
     conda:
         "../envs/study.yaml"
     threads: 1
+    resources:
+        gpu=training_gpus,
     params:
         settings=variant_settings,
         code=variant_code,

@@ -25,8 +25,9 @@ class Request:
 
 @contextmanager
 def on_request() -> Iterator[Request]:
-    """Take note of signals instead of dying of them; a second one acts as it did before.
+    """Take note of signals instead of dying of them, however often they come; a second Ctrl-C acts as it did before.
 
+    Slurm sends SIGTERM to a job's processes and to `srun`, which passes it on: the second must not end the save.
     Only the main thread may do this; elsewhere signals are left as they are.
     """
     request = Request()
@@ -39,8 +40,9 @@ def on_request() -> Iterator[Request]:
             signal.signal(number, handler)
 
     def note(number: int, frame: Any) -> None:  # nothing else here: printing is not safe in a handler
-        request.signal = signal.Signals(number).name
-        restore()
+        request.signal = request.signal or signal.Signals(number).name
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
 
     before = {number: signal.signal(number, note) for number in SIGNALS}
     try:
