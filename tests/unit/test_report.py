@@ -122,10 +122,10 @@ def test_mixed_engines_are_flagged(tmp_path):
     path = study.folder / "metrics" / DIGITS / "cbp.h5"
     with store.open_checked(path) as file:
         attributes = dict(file.attrs)
-    attributes["engines"] = json.dumps(["fused", "stacked"])
+    attributes["trained"] = json.dumps(made.TRAINED | {"engine": ["fused", "stacked"]})
     store.write(path, lambda file: file.attrs.update(attributes))
     found = gather.gather(study)
-    assert [v.name for v in found["mixed"]] == ["cbp"]
+    assert [group["labels"] for group in found["mixed"]] == [[f"{DIGITS}/cbp"]]
     assert "mixes" in page.html(found) and "fused, stacked" in page.html(found)
 
 
