@@ -102,6 +102,20 @@ def changed(path: Path, recorded: str) -> str:
     return "" if now == recorded else f"there is another version now (sha256 {now[:SHORT]})"
 
 
+def _settings(settings: dict[str, Any]) -> Iterator[str]:
+    """Settings on a line; of several variants, each on a line of its own."""
+    own = {key: value for key, value in settings.items() if key != "variants"}
+    yield f"{INDENT}settings: {json.dumps(own, sort_keys=True)}"
+    for name, found in settings.get("variants", {}).items():
+        yield f"{INDENT}settings of {name}: {json.dumps(found, sort_keys=True)}"
+
+
+def _short(value: str) -> str:
+    """`0123456789ab+changes` for a commit or a checksum."""
+    digits, plus, changes = value.partition("+")
+    return digits[:SHORT] + plus + changes
+
+
 @dataclass
 class Chain:
     """The chain from a result down to the data, as lines for people.
@@ -127,7 +141,7 @@ class Chain:
         for key in ("code", "git", "engine", "device"):
             yield f"{INDENT}{key}: {record.get(key) or 'unknown'}"
         yield f"{INDENT}versions: {', '.join(f'{k} {v}' for k, v in record.get('versions', {}).items())}"
-        yield f"{INDENT}settings: {json.dumps(record.get('settings', {}), sort_keys=True)}"
+        yield from _settings(record.get("settings", {}))
         yield from self._sources(_speaker(self.path), record, 1)
 
     def _sources(self, path: Path, record: dict[str, Any], depth: int) -> Iterator[str]:
@@ -156,7 +170,7 @@ class Chain:
             yield f"{start}; {error}"
             return
         words = [record.get("kind", "unknown")]
-        words += [f"{key} {record[key][:SHORT]}" for key in ("code", "git") if record.get(key)]
+        words += [f"{key} {_short(record[key])}" for key in ("code", "git") if record.get(key)]
         if record.get("engine") and record.get("kind") == "run":
             words.append(f"{record['engine']} on {record.get('device', 'an unknown device')}")
         yield f"{start}, {', '.join(words)}"

@@ -50,7 +50,7 @@ def comparisons(
     found = []
     for label, experiment, variants in sides:
         known = [trained[experiment, v] for v in dict.fromkeys(variants) if (experiment, v) in trained]
-        if different := differences(known, OF_VARIANTS):
+        if len(known) > 1 and (different := differences(known, OF_VARIANTS)):
             found.append((label, different))
     return found
 
