@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import checkpoint, datasets, engines, provenance, registry, sequences, store
+from perennial import checkpoint, datasets, devices, engines, provenance, registry, sequences, store
 from perennial.procedures import Measurement, Outcome
 from perennial.progress import Progress
 
@@ -55,9 +55,11 @@ def train_block(
     Raises:
         checkpoint.InUse: another process trains the block.
         stopping.Stopped: a signal asked for it; the checkpoints are up to date.
-        engines.Unsupported: the engine or the device cannot train the variant.
+        engines.Unsupported: the engine or the device cannot train the variant, or the GPUs that may be seen are
+            no list of GPUs.
         store.BadFile: a sequence or data file is damaged.
     """
+    devices.hold_for(settings, engine, device, label)
     chosen = engines.choose(settings, engine, device)
     place = engines.place(chosen, device)
     data = datasets.checksum(dataset) if dataset else ""
