@@ -151,7 +151,8 @@ def test_runs_made_differently_are_flagged(study, browser, tmp_path):
     browser.open(mixed.folder / "report.html")
     remarks = text(browser, ".remarks")
     assert f"{made.DIGITS}/cbp mixes engines fused, graphed" in remarks and "git states" not in remarks
-    assert browser.run("document.querySelectorAll('#settings .tag.warn').length") == 2
+    assert browser.run("document.querySelectorAll('#settings .tag.warn').length") == 1
+    assert browser.run("document.querySelectorAll('#provenance .variants .tag.warn').length") == 2
     told = text(browser, ".differing")
     assert f"Seeds of {made.DIGITS}/cbp: engines fused, graphed" in told
     assert f"Seeds of {made.DIGITS}/l2: git states 0123abc, 4567def" in told

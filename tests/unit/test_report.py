@@ -129,6 +129,16 @@ def test_mixed_engines_are_flagged(tmp_path):
     assert "mixes" in page.html(found) and "fused, stacked" in page.html(found)
 
 
+def test_a_metrics_file_of_an_older_version_is_shown(tmp_path):
+    study = made.make(tmp_path, full=False, seeds=2, tasks=20)
+    path = study.folder / "metrics" / DIGITS / "cbp.h5"
+    with store.open_checked(path) as file:
+        old = {k: v for k, v in file.attrs.items() if k not in ("trained", "inputs", "versions", "code")}
+    store.write(path, lambda file: file.attrs.update(old))
+    found = gather.gather(study)
+    assert not found["remarks"] and not found["mixed"] and "cbp" in page.html(found)
+
+
 def test_cost_sums_over_variants(study):
     cost = gather.gather(study)["costs"][DIGITS]
     assert cost["variants"] == 5 and cost["runs"] == 15

@@ -41,8 +41,13 @@ class Variant:
 
     @property
     def mixed(self) -> dict[str, list[str]]:
-        """In what its blocks differ; where not in git alone, its seeds need not agree bit for bit."""
+        """In what its blocks differ."""
         return origins.differences([self.trained])
+
+    @property
+    def unlike(self) -> dict[str, list[str]]:
+        """The same without what is harmless: its seeds need not agree bit for bit."""
+        return {words: values for words, values in self.mixed.items() if words != origins.HARMLESS}
 
     @property
     def settings_text(self) -> str:
@@ -80,7 +85,7 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
         "provenance": _provenance(variants),
         "record": origins.record(study, code, inputs),
         "remarks": remarks,
-        "mixed": origins.alike((v.label, found) for v in variants if (found := _serious(v.mixed))),
+        "mixed": origins.alike((v.label, v.unlike) for v in variants if v.unlike),
         "differing": {
             "variants": origins.alike((v.label, v.mixed) for v in variants if v.mixed),
             "comparisons": origins.alike(
@@ -88,10 +93,6 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
             ),
         },
     }
-
-
-def _serious(mixed: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {words: values for words, values in mixed.items() if words != origins.HARMLESS}
 
 
 def _good(paths: list[Path], variants: list[Variant]) -> list[Path]:
