@@ -6,7 +6,6 @@ import html
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,19 +115,17 @@ def _short(value: str) -> str:
     return digits[:SHORT] + plus + changes
 
 
-@dataclass
 class Chain:
     """The chain from a result down to the data, as lines for people.
 
     Attributes:
-        broken: what is not there, or is another version now, counted once each.
+        broken: inputs that are gone, damaged, or another version now.
     """
 
-    path: Path
-
-    def __post_init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
         self.broken: set[Path] = set()
-        self._seen: set[Path] = set()
+        self._seen: dict[tuple[Path, str], str] = {}  # (input, recorded checksum) -> what is wrong with it
 
     def lines(self) -> Iterator[str]:
         """The file with all it says, then its inputs, theirs indented under them.
@@ -149,21 +146,21 @@ class Chain:
         if "source" in record:
             yield f"{INDENT * depth}source: {record['source']}"
         elif not made_from and record.get("kind") != "sequences":
-            yield f"{INDENT * depth}names no inputs: it was made by an older version, or before anything was"
+            yield f"{INDENT * depth}names no inputs (made by an older version, or when there were none)"
         for source, recorded in made_from.items():
             yield from self._source(source, recorded, depth)
 
     def _source(self, path: Path, recorded: str, depth: int) -> Iterator[str]:
         start = f"{INDENT * depth}{path}: sha256 {recorded[:SHORT]}"
-        problem = changed(path, recorded)
+        before = (path, recorded) in self._seen  # large data are looked at once
+        problem = self._seen.setdefault((path, recorded), "" if before else changed(path, recorded))
         if problem:
             self.broken.add(path)
             yield f"{start}; {problem}"
             return
-        if path in self._seen:
+        if before:
             yield f"{start}, as above"
             return
-        self._seen.add(path)
         try:
             record = read(path)
         except NoRecord as error:
