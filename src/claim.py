@@ -11,4 +11,6 @@ job = snakemake  # noqa: F821  given by Snakemake
 
 with logged(job.log[0]):
     metrics = {path.stem: path for path in map(Path, job.input)}  # .../metrics/{experiment}/{variant}.h5
-    claims.judge(job.wildcards.experiment, metrics, Path(job.output.csv), Path(job.output.json))
+    claims.judge(
+        job.wildcards.experiment, metrics, Path(job.output.csv), Path(job.output.json), job.params.code
+    )

@@ -5,7 +5,7 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 import sys
 from pathlib import Path
 
-from perennial import config, datasets
+from perennial import config, datasets, stage_code
 from perennial.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
@@ -13,7 +13,8 @@ job = snakemake  # noqa: F821  given by Snakemake
 with logged(job.log[0]):
     try:
         root = config.load(job.config).data_root
-        datasets.make(job.wildcards.dataset, Path(job.output[0]), root, job.threads)
+        name = job.wildcards.dataset
+        datasets.make(name, Path(job.output[0]), root, job.threads, stage_code.dataset(name))
     except datasets.DataError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

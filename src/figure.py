@@ -12,4 +12,5 @@ job = snakemake  # noqa: F821  given by Snakemake
 with logged(job.log[0]):
     paths = [Path(path) for path in job.input]
     metrics = {(path.parent.name, path.stem): path for path in paths}  # .../metrics/{experiment}/{variant}.h5
-    figures.render(job.wildcards.figure, metrics, Path(job.output.svg), Path(job.output.png))
+    svg, png = Path(job.output.svg), Path(job.output.png)
+    figures.render(job.wildcards.figure, metrics, svg, png, job.params.code)

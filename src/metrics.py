@@ -17,4 +17,5 @@ with logged(job.log[0]):
         Path(job.output[0]),
         job.wildcards.experiment,
         job.wildcards.variant,
+        job.params.code,
     )

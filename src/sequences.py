@@ -5,7 +5,7 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 import json
 from pathlib import Path
 
-from perennial import blocks, sequences
+from perennial import blocks, sequences, stage_code
 from perennial.job import logged
 from perennial.settings import Unfit
 
@@ -13,4 +13,6 @@ job = snakemake  # noqa: F821  given by Snakemake
 
 with logged(job.log[0], clear=(Unfit,)):
     seeds = list(blocks.seeds_of(blocks.parse(job.wildcards.block)))
-    sequences.make_block(json.loads(job.params.settings), seeds, Path(job.output[0]))
+    settings = json.loads(job.params.settings)
+    code = stage_code.sequences(settings["problem"]["name"])
+    sequences.make_block(settings, seeds, Path(job.output[0]), code)

@@ -32,6 +32,10 @@ METHODS = {
     "adam_0.01": ("adam", {}, (0.66, 1.30)),
     "cbp_1e-4": ("cbp", {"replacement_rate": 1e-4}, (0.60, 0.72)),
 }
+TRAINED = {
+    "engine": ["fused"], "device": ["cpu"], "git": ["0123abc"], "code": ["beef"], "data_sha256": [],
+    "versions": {"python": ["3.11.2"], "numpy": ["2.4.6"]},
+}  # fmt: skip
 DIGIT_ENDS = {"backprop": (80, 64), "l2": (81, 72), "shrink_and_perturb": (81, 78), "cbp": (81, 85)}
 
 
@@ -118,8 +122,9 @@ def write_metrics(path: Path, experiment: str, variant: str, given: dict, seeds:
     def fill(file) -> None:
         file.attrs.update(
             kind="metrics", experiment=experiment, variant=variant, settings=json.dumps(given),
-            seeds=np.arange(seeds), planned_seeds=np.arange(seeds + 2), engines=json.dumps(["fused"]),
-            devices=json.dumps(["cpu"]), versions=json.dumps({"python": "3.11.2", "numpy": "2.4.6"}),
+            seeds=np.arange(seeds), planned_seeds=np.arange(seeds + 2), trained=json.dumps(TRAINED),
+            inputs=json.dumps({f"../../runs/{experiment}/{variant}/seeds_0-{seeds - 1}.h5": "5eed" * 16}),
+            versions=json.dumps({"python": "3.11.2", "scipy": "1.17.0"}), engine="numpy", device="cpu",
             git="0123abc", code="feed", wall_seconds=61.5, cpu_seconds=118.25, peak_memory_bytes=234_000_000,
             run_steps=3_000_000 * seeds,
         )  # fmt: skip

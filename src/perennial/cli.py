@@ -2,6 +2,7 @@
 
 perennial run permuted_digits cbp --seed 3      train one seed here, without Snakemake (for a debugger)
 perennial verdicts                              the table of verdicts, and where the report is
+perennial provenance results/laptop/report.html what a result was made from, and whether that is still there
 perennial check                                 whether the config is good
 perennial schema                                write the JSON schema that editors use
 """
@@ -18,11 +19,19 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import checkpoint, config, engines, registry, stage_code, stopping, store
+from perennial import checkpoint, config, engines, lineage, registry, stage_code, stopping, store
 from perennial.config import ConfigError, Study, entries
 from perennial.settings import Unfit
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
+CLEAR = (
+    ConfigError,
+    engines.Unsupported,
+    Unfit,
+    checkpoint.InUse,
+    stopping.Stopped,
+    lineage.NoRecord,
+)  # their message says all there is to say
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
 
 
@@ -31,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped) as error:
+    except CLEAR as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -48,12 +57,13 @@ def run(options: argparse.Namespace) -> int:
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
         try:
-            datasets.make(dataset_name, dataset, study.data_root)
+            datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
         except datasets.DataError as error:
             print(error, file=sys.stderr)
             return 1
     sequence = folder / "sequences" / name
-    sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [options.seed], sequence)
+    met = {key: settings[key] for key in ("problem", "tasks")}
+    sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met["problem"]["name"]))
     training.train_block(
         settings,
         [options.seed],
@@ -90,6 +100,16 @@ def verdicts(options: argparse.Namespace) -> int:
     print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
     print(f"report: {folder / 'report.html'}")
     return 0
+
+
+def provenance(options: argparse.Namespace) -> int:
+    """Print what a result file was made from, down to the data; 1 where an input is gone or another version now."""
+    chain = lineage.Chain(options.file)
+    for line in chain.lines():
+        print(line)
+    if chain.broken:
+        print(f"{options.file}: {len(chain.broken)} of its inputs are gone, or another version now")
+    return 1 if chain.broken else 0
 
 
 def check(options: argparse.Namespace) -> int:
@@ -151,9 +171,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="perennial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, verdicts, check, schema):
+    for command in (run, verdicts, provenance, check, schema):
         sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         sub.set_defaults(command=command)
+        if command is provenance:
+            sub.add_argument(
+                "file", type=Path, help="a data set, run, metrics, claims, figure or report file"
+            )
+            continue
         sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
         sub.add_argument("--scale", help="another scale than the config's")
         if command is verdicts:

@@ -17,8 +17,8 @@ PACKAGE = "perennial"
 ROOT = Path(__file__).parent
 
 #: Modules that cannot change a number: settings enter a job's params as values, the store and the registry
-#: only move things about. They are left out so that tidying them does not train everything again.
-PLUMBING = frozenset(f"{PACKAGE}.{name}" for name in ("lazy", "registry", "settings", "store"))
+#: only move things about, provenance only tells. They are left out so that tidying them does not make everything again.
+PLUMBING = frozenset(f"{PACKAGE}.{name}" for name in ("lazy", "provenance", "registry", "settings", "store"))
 
 
 class UnknownModule(LookupError):

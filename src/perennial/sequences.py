@@ -5,27 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from perennial import engines, registry, store
+from perennial import engines, provenance, registry, store
 from perennial.problems import Arrays
 
 
-def make_block(settings: dict[str, Any], seeds: list[int], output: Path) -> None:
+def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: str = "") -> None:
     """Write the sequences of a block of seeds.
 
     Args:
         settings: `problem` (name and settings) and `tasks`, the number of tasks.
         seeds: one group `seed_0007` each.
         output: the HDF5 file to write.
+        code: hash of the code that draws them.
     """
     problem = settings["problem"]
     module, choices = registry.module("problems", problem["name"]), engines.parse("problems", problem)
 
     def fill(file: Any) -> None:
-        file.attrs.update({"kind": "sequences", "problem": problem["name"], "tasks": settings["tasks"]})
+        file.attrs.update({"problem": problem["name"], "tasks": settings["tasks"]})
         for seed in seeds:
             group = file.create_group(f"seed_{seed:04d}")
             for key, array in module.sequence(choices, seed, settings["tasks"]).items():
                 group.create_dataset(key, data=array, compression="gzip", shuffle=True)
+        provenance.finish(file, provenance.record("sequences", settings, code, {}))
 
     store.write(Path(output), fill)
 

@@ -5,6 +5,7 @@ Modules that are looked up by name at run time are named here, from the variant'
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def checksum(dataset: str) -> str | None:
     the content is the user's own. Then each run records what it was trained on, and the planner compares.
     """
     return registry.module("datasets", dataset).SHA256
+
+
+def dataset(name: str) -> str:
+    """Code that makes a data set. It is told, and in no job's params: a data set counts by its content."""
+    return code_hash.digest([f"perennial.datasets.{name}"])
+
+
+@functools.cache
+def sequences(problem: str) -> str:
+    """Code that draws a problem's sequences; every variant asks for it."""
+    return code_hash.digest([f"perennial.problems.{problem}"])
 
 
 def metrics() -> str:

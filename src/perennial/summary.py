@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from perennial import store
+from perennial import provenance, store
 
 LEVEL = 0.95
 ATTRIBUTES = ("units", "description", "source")
@@ -41,6 +41,7 @@ class _Gathered:
     first: Path | None = None  # the file that the others are held against
     roots: list[dict[str, Any]] = field(default_factory=list)  # root attributes of the files used
     seeds: set[int] = field(default_factory=set)
+    inputs: dict[Path, str] = field(default_factory=dict)  # the files used -> checksum
 
 
 def summarise(
@@ -50,6 +51,7 @@ def summarise(
     output: Path,
     experiment: str,
     variant: str,
+    code: str = "",
 ) -> None:
     """Write the metrics file of one variant.
 
@@ -60,6 +62,7 @@ def summarise(
         output: the metrics file; per metric `values` [seed, *axes], `mean`, `standard_error` (sd with n - 1,
             over root n), `low` and `high` (95 % Student t interval; NaN with one seed), one dataset per axis.
         experiment, variant: stored, and named in errors.
+        code: hash of the code of this stage.
 
     Raises:
         SummaryError: one line: a bad file, settings or shapes that differ, a missing or non-numeric entry.
@@ -78,7 +81,17 @@ def summarise(
         absent = [seed for seed in wanted if seed not in found.values]
         if absent:
             raise SummaryError(f"{name}: metric {metric} is missing for seed {_listed(absent)}")
-    _write(Path(output), experiment, variant, wanted, sorted({int(s) for s in planned}), gathered)
+    inputs = {provenance.name_from(output, path): found for path, found in gathered.inputs.items()}
+    made = provenance.record(
+        "metrics", json.loads(gathered.settings or "{}"), code, inputs, libraries=("scipy",)
+    )
+    about = {
+        "experiment": experiment,
+        "variant": variant,
+        "seeds": np.array(wanted, dtype=np.int64),
+        "planned_seeds": np.array(sorted({int(s) for s in planned}), dtype=np.int64),
+    }
+    _write(Path(output), wanted, gathered.metrics, about | _of_runs(gathered.roots), made)
 
 
 def _listed(seeds: list[int], most: int = 8) -> str:
@@ -95,6 +108,7 @@ def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
                 return
             _same_settings(path, str(file.attrs["settings"]), gathered)
             gathered.roots.append(dict(file.attrs))
+            gathered.inputs[path] = provenance.checksum(file)
             for seed in mine:
                 for metric, data in file[f"seed_{seed:04d}"].items():
                     _add(path, file, seed, metric, data, gathered)
@@ -157,18 +171,11 @@ def statistics(values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _write(
-    output: Path, experiment: str, variant: str, seeds: list[int], planned: list[int], gathered: _Gathered
+    output: Path, seeds: list[int], metrics: dict[str, _Metric], about: dict[str, Any], made: dict[str, Any]
 ) -> None:
     def fill(file: Any) -> None:
-        file.attrs["kind"] = "metrics"
-        file.attrs["experiment"] = experiment
-        file.attrs["variant"] = variant
-        file.attrs["settings"] = gathered.settings
-        file.attrs["seeds"] = np.array(seeds, dtype=np.int64)
-        file.attrs["planned_seeds"] = np.array(planned, dtype=np.int64)
-        for key, value in _provenance(gathered.roots).items():
-            file.attrs[key] = value
-        for metric, found in sorted(gathered.metrics.items()):
+        file.attrs.update(about)
+        for metric, found in sorted(metrics.items()):
             group = file.create_group(metric)
             group.attrs["axes"] = json.dumps(found.axes)
             for key, text in found.attributes.items():
@@ -176,22 +183,22 @@ def _write(
             values = np.stack([found.values[seed] for seed in seeds])
             for name, array in {"values": values, **statistics(values), **found.coordinates}.items():
                 group.create_dataset(name, data=array)
+        provenance.finish(file, made)
 
     store.write(output, fill)
 
 
-def _provenance(roots: list[dict[str, Any]]) -> dict[str, Any]:
-    """How the numbers were made: distinct engines and versions, summed times, the largest memory."""
-    merged: dict[str, Any] = {}
-    for name, key in (("engines", "engine"), ("devices", "device")):
-        merged[name] = json.dumps(sorted({str(root[key]) for root in roots if key in root}))
+def _of_runs(roots: list[dict[str, Any]]) -> dict[str, Any]:
+    """How the runs were made: all that differs between the blocks, summed times, the largest memory."""
+    trained: dict[str, Any] = {}
+    for key in ("engine", "device", "git", "code", "data_sha256"):
+        trained[key] = sorted({str(root[key]) for root in roots if root.get(key)})
     versions: dict[str, set[str]] = {}
     for root in roots:
         for package, version in json.loads(root.get("versions", "{}")).items():
             versions.setdefault(package, set()).add(str(version))
-    merged["versions"] = json.dumps({k: ", ".join(sorted(v)) for k, v in sorted(versions.items())})
-    for key in ("git", "code"):
-        merged[key] = ", ".join(sorted({str(root[key]) for root in roots if root.get(key)}))
+    trained["versions"] = {package: sorted(found) for package, found in versions.items()}
+    merged: dict[str, Any] = {"trained": json.dumps(trained, sort_keys=True)}
     for key in ("wall_seconds", "cpu_seconds", "run_steps"):
         merged[key] = sum(root.get(key, 0) for root in roots)
     merged["peak_memory_bytes"] = max((root.get("peak_memory_bytes", 0) for root in roots), default=0)

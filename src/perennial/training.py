@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import checkpoint, datasets, engines, provenance, registry, sequences, store
+from perennial import checkpoint, datasets, devices, engines, provenance, registry, sequences, store
 from perennial.procedures import Measurement, Outcome
 from perennial.progress import Progress
 
@@ -55,32 +55,30 @@ def train_block(
     Raises:
         checkpoint.InUse: another process trains the block.
         stopping.Stopped: a signal asked for it; the checkpoints are up to date.
-        engines.Unsupported: the engine or the device cannot train the variant.
+        engines.Unsupported: the engine or the device cannot train the variant, or the GPUs that may be seen are
+            no list of GPUs.
         store.BadFile: a sequence or data file is damaged.
     """
+    devices.hold_for(settings, engine, device, label)
     chosen = engines.choose(settings, engine, device)
     place = engines.place(chosen, device)
     data = datasets.checksum(dataset) if dataset else ""
     identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": place}
     identity |= {"versions": provenance.versions()}
+    inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
+    made = provenance.record("run", settings, code, inputs, engine=chosen, place=place)
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
         outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
-        attributes = {
-            "kind": "run",
-            "settings": json.dumps(settings, sort_keys=True),
-            "seeds": np.array(seeds),
-            "engine": chosen,
-            "device": provenance.device(place),
-            "versions": json.dumps(provenance.versions(), sort_keys=True),
-            "code": code,
-            "data_sha256": data,
-            "git": provenance.git_state(),
-            "threads": threads,
-            "run_steps": outcome.steps * len(seeds),
-            **kept.times(),
-            "peak_memory_bytes": provenance.peak_memory_bytes(),
-        }
-        store.write(Path(output), lambda file: _fill(file, outcome, seeds, attributes))
+
+        def fill(file: Any) -> None:
+            _fill(file, outcome, seeds)
+            provenance.finish(file, made)
+            file.attrs.update({"seeds": np.array(seeds), "data_sha256": data, "threads": threads})
+            file.attrs.update(kept.times())
+            file.attrs["run_steps"] = outcome.steps * len(seeds)
+            file.attrs["peak_memory_bytes"] = provenance.peak_memory_bytes()
+
+        store.write(Path(output), fill)
         kept.remove()
 
 
@@ -155,8 +153,7 @@ def state_digest(state: dict[str, Any], run: int) -> str:
     return digest.hexdigest()
 
 
-def _fill(file: Any, outcome: Outcome, seeds: list[int], attributes: dict[str, Any]) -> None:
-    file.attrs.update(attributes)
+def _fill(file: Any, outcome: Outcome, seeds: list[int]) -> None:
     for name, measurement in outcome.measurements.items():
         for axis, values in measurement.coordinates.items():
             file.create_dataset(f"coordinates/{name}/{axis}", data=values)

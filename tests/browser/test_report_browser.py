@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
+from dataclasses import replace
 
 import chromium
 import numpy as np
@@ -11,7 +14,7 @@ import synthetic_results as made
 from PIL import Image
 from requirements import require_or_skip
 
-from perennial import claims, figures, registry, report, store
+from perennial import claims, figures, lineage, provenance, registry, report, store
 
 SEEDS, TASKS = 4, 60
 
@@ -109,6 +112,54 @@ def test_settings_and_switches_unfold(page):
         page.click(*middle(page, f"{selector} summary"))
         assert page.run(f"document.querySelector('{selector}').open")
     assert '"algorithm"' in text(page, ".variants pre")
+
+
+def test_the_origin_of_a_variant_unfolds(page, study):
+    variant = "#provenance .variants details"
+    assert not page.run(f"document.querySelector('{variant}').open")
+    page.click(*middle(page, f"{variant} summary"))
+    words = text(page, variant)
+    run = f"runs/{made.REGRESSION}/linear_0.003/seeds_0-{SEEDS - 1}.h5 (sha256)"
+    for expected in ("fused", "cpu", "0123abc", "numpy 2.4.6", "5eed" * 16, run):
+        assert expected in words
+    assert not page.run("document.querySelector('#provenance .tag.warn')")
+    record = json.loads(page.run("document.querySelector('#record').textContent"))
+    assert record == lineage.read(study.folder / "report.html")
+    assert len(record["inputs"]) == 9 + 2 + 1  # metrics, claims, the figure
+    name = f"metrics/{made.REGRESSION}/relu_0.01.h5"
+    assert record["inputs"][name] == provenance.checksum_of(study.folder / name)
+
+
+def test_runs_made_differently_are_flagged(study, browser, tmp_path):
+    """Within a variant, and between the variants of a claim; a commit alone is told, but not among the remarks."""
+    shutil.copytree(study.results, tmp_path / "results")
+    mixed = replace(study, results=tmp_path / "results")
+    new = {"cbp": {"engine": ["fused", "graphed"]}, "l2": {"git": ["0123abc", "4567def"]}}
+    for variant, change in new.items():
+        path = mixed.folder / "metrics" / made.DIGITS / f"{variant}.h5"
+        with store.open_checked(path) as file:
+            arrays, attributes = {k: file[k] for k in file}, dict(file.attrs)
+            attributes["trained"] = json.dumps(made.TRAINED | change)
+
+            def fill(target, arrays=arrays, attributes=attributes):
+                target.attrs.update(attributes)
+                for node in arrays.values():
+                    target.copy(node, target)
+
+            store.write(path, fill)
+    report.build(mixed, mixed.folder / "report.html", mixed.folder / "claims.csv")
+    browser.open(mixed.folder / "report.html")
+    remarks = text(browser, ".remarks")
+    assert f"{made.DIGITS}/cbp mixes engines fused, graphed" in remarks and "git states" not in remarks
+    assert browser.run("document.querySelectorAll('#settings .tag.warn').length") == 1
+    assert browser.run("document.querySelectorAll('#provenance .variants .tag.warn').length") == 2
+    told = text(browser, ".differing")
+    assert f"Seeds of {made.DIGITS}/cbp: engines fused, graphed" in told
+    assert f"Seeds of {made.DIGITS}/l2: git states 0123abc, 4567def" in told
+    assert "D5, D6, D7, D9 compare variants with different engines fused, graphed." in told
+    assert "D3 compares variants with different engines fused, graphed; git states 0123abc, 4567def" in told
+    assert "D2" not in told  # of one variant alone
+    assert browser.complaints() == []
 
 
 def test_every_seed_is_drawn_and_can_be_read_off(page, study):

@@ -58,8 +58,8 @@ def set_seeds(folder: Path, seeds: int) -> None:
 
 def _harmless(folder: Path) -> None:
     """All that must plan nothing: touched sources, comments, docstrings, key order, 100.0 for 100, another
-    block size, engine and data folder, deleted sequences and data, and settings of a variant that does not
-    run."""
+    block size, engine and data folder, deleted sequences and data, settings of a variant that does not
+    run, and code that only tells who made a file."""
 
     def change(config: dict) -> None:
         config |= {"block_size": 1, "engine": "stacked", "data": {"root": "/somewhere"}}
@@ -71,6 +71,8 @@ def _harmless(folder: Path) -> None:
         path.write_text("# a new comment\n" + path.read_text() + "\n# and one more\n")
     adam = folder / "src" / "perennial" / "algorithms" / "adam.py"
     adam.write_text(adam.read_text().replace('"""', '"""Another docstring. ', 1))
+    provenance = folder / "src" / "perennial" / "provenance.py"
+    provenance.write_text(provenance.read_text() + "\nSTALE = 1\n")
     later = time.time() + 60
     for path in [folder / "Snakefile", *folder.glob("rules/*"), *(folder / "src").rglob("*.py")]:
         os.utime(path, (later, later))

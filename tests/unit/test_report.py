@@ -122,11 +122,21 @@ def test_mixed_engines_are_flagged(tmp_path):
     path = study.folder / "metrics" / DIGITS / "cbp.h5"
     with store.open_checked(path) as file:
         attributes = dict(file.attrs)
-    attributes["engines"] = json.dumps(["fused", "stacked"])
+    attributes["trained"] = json.dumps(made.TRAINED | {"engine": ["fused", "stacked"]})
     store.write(path, lambda file: file.attrs.update(attributes))
     found = gather.gather(study)
-    assert [v.name for v in found["mixed"]] == ["cbp"]
+    assert [group["labels"] for group in found["mixed"]] == [[f"{DIGITS}/cbp"]]
     assert "mixes" in page.html(found) and "fused, stacked" in page.html(found)
+
+
+def test_a_metrics_file_of_an_older_version_is_shown(tmp_path):
+    study = made.make(tmp_path, full=False, seeds=2, tasks=20)
+    path = study.folder / "metrics" / DIGITS / "cbp.h5"
+    with store.open_checked(path) as file:
+        old = {k: v for k, v in file.attrs.items() if k not in ("trained", "inputs", "versions", "code")}
+    store.write(path, lambda file: file.attrs.update(old))
+    found = gather.gather(study)
+    assert not found["remarks"] and not found["mixed"] and "cbp" in page.html(found)
 
 
 def test_cost_sums_over_variants(study):

@@ -83,7 +83,7 @@ def test_only_wanted_seeds_over_several_blocks(tmp_path):
         assert file.attrs["cpu_seconds"] == 5.0
         assert file.attrs["peak_memory_bytes"] == 100
         assert file.attrs["run_steps"] == 20
-        assert json.loads(file.attrs["engines"]) == ["fused", "torch"]
+        assert json.loads(file.attrs["trained"])["engine"] == ["fused", "torch"]
         assert (file.attrs["kind"], file.attrs["experiment"], file.attrs["variant"]) == (
             "metrics",
             "digits",

@@ -26,7 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
+
+from perennial.streams.clock import Clock
+
+__all__ = ["Clock", "Hook", "State", "hooks"]
 
 Hook = Callable[[int, Any], Any]  # (layer, [r, b, h]) -> [r, b, h]
 State = dict[str, Any]  # nested: weights, buffers, optimiser, algorithm, problem
@@ -46,11 +50,3 @@ def hooks(algorithm: ModuleType, settings: Any, state: State, clock: Clock | Non
 
     names = (name for name in ("pre_activation", "post_activation") if hasattr(algorithm, name))
     return {name: bound(getattr(algorithm, name)) for name in names}
-
-
-class Clock(NamedTuple):
-    """Whose step, and which: what the random streams need to know."""
-
-    seeds: Any  # list of the runs' seeds in the order of axis r; the graphed engine has tensors in all places
-    task: Any
-    step: Any  # within the task

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import store
+from perennial import provenance, store
 from perennial.claims.statement import ClaimError
 
 
@@ -38,11 +38,12 @@ class Curves:
 
 @dataclass(frozen=True)
 class Variant:
-    """Results of one variant: curves by metric, its settings and the seeds that were planned."""
+    """Results of one variant: curves by metric, its settings, the seeds that were planned, its file's checksum."""
 
     metrics: Mapping[str, Curves]
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: tuple[int, ...] = ()
+    checksum: str = ""
 
 
 Results = Mapping[str, Variant]
@@ -71,6 +72,7 @@ def _variant(path: Path) -> Variant:
                 metrics=metrics,
                 settings=settings,
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
+                checksum=provenance.checksum(file),
             )
     except store.BadFile as error:
         raise ClaimError(str(error)) from None

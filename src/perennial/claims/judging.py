@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perennial import provenance
 from perennial.claims import compare, data, records, statement
 from perennial.claims.data import Results
 from perennial.claims.reference import published_value
@@ -16,20 +17,28 @@ from perennial.claims.verdict import NOT_RUN, Judged, Verdict, combine, interval
 from perennial.claims.windows import NotRun
 
 
-def judge(experiment: str, metrics_files: Mapping[str, Path], csv: Path, json: Path) -> None:
+def judge(experiment: str, metrics_files: Mapping[str, Path], csv: Path, json: Path, code: str = "") -> None:
     """Judge the claims of an experiment and write them as a CSV of verdicts and a JSON with all detail.
 
     Args:
         experiment: its claims are read from `published/claims_{experiment}.yaml`; no file, no claims.
         metrics_files: finished metrics file of each active variant; any other variant counts as not run.
         csv: columns id, experiment, n, estimate, low, high, published, verdict.
-        json: statements, sources, bands, parts, per-seed values, comparisons of a user's own algorithms.
+        json: statements, sources, bands, parts, per-seed values, comparisons of a user's own algorithms, and what
+            they were made from.
+        code: hash of the code that judges.
 
     Raises:
         ClaimError: one line that names the file that is missing, bad, or not understood.
     """
-    found = verdicts(statement.load(experiment), data.read(metrics_files))
-    records.write(found, Path(csv), Path(json))
+    results = data.read(metrics_files)
+    found = verdicts(statement.load(experiment), results)
+    about = {"experiment": experiment, "variants": {name: known.settings for name, known in results.items()}}
+    inputs = {
+        provenance.name_from(json, path): results[name].checksum for name, path in metrics_files.items()
+    }
+    made = provenance.record("claims", about, code, inputs, libraries=("scipy",))
+    records.write(found | {"provenance": made}, Path(csv), Path(json))
 
 
 def verdicts(claims: Claims, results: Results) -> dict[str, Any]:

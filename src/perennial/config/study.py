@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
 import hashlib
 import json
 import os
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from perennial import code_hash, registry
+from perennial import registry, stage_code
 from perennial.config.entries import Data, File, ScaleEntry
 from perennial.config.errors import ConfigError
 from perennial.config.variants import Variant
@@ -148,7 +147,7 @@ class Study:
         """
         settings = self.settings(experiment, variant)
         name = settings["problem"]["name"]
-        code = _problem_code(name)
+        code = stage_code.sequences(name)
         key = _text({"problem": settings["problem"], "tasks": settings["tasks"], "code": code})
         return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
@@ -170,12 +169,6 @@ class Study:
     def _unknown(self, what: str, name: str, allowed: list[str]) -> NoReturn:
         hint = registry.nearest(name, allowed)
         raise ConfigError(f"{self.file}: '{name}' is no {what} (allowed: {', '.join(allowed)}){hint}")
-
-
-@functools.cache
-def _problem_code(problem: str) -> str:
-    """Hash of the code that draws a problem's sequences; every variant asks for it."""
-    return code_hash.digest([f"perennial.problems.{problem}"])
 
 
 def _text(settings: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import registry, store
+from perennial import provenance, registry, store
 from perennial.problems import Arrays
 
 PIECE = 1 << 26  # bytes that are hashed at a time
@@ -34,7 +34,7 @@ class DataError(OSError):
     """A data set that is missing or not what it should be. One line: what was found, what was expected."""
 
 
-def make(name: str, output: Path, root: Path | str | None = None, threads: int = 1) -> None:
+def make(name: str, output: Path, root: Path | str | None = None, threads: int = 1, code: str = "") -> None:
     """Write one data set.
 
     Args:
@@ -42,12 +42,14 @@ def make(name: str, output: Path, root: Path | str | None = None, threads: int =
         output: the HDF5 file to write.
         root: folder with the user's own copies of data that cannot be shipped.
         threads: that may work at the same time.
+        code: hash of the code that makes it.
 
     Raises:
         DataError: an unknown name, data that are not to be had, or data that fail their checksum.
     """
     output, module = Path(output), _module(name)
-    about = {"kind": "dataset", "name": name, "source": module.SOURCE, "licence": module.LICENCE}
+    about = provenance.attributes(provenance.record("dataset", {"dataset": name}, code, {}))
+    about |= {"name": name, "source": module.SOURCE, "licence": module.LICENCE}
     if hasattr(module, "prepare"):
         _stream(module, name, output, _folder(root), threads, about)
         return

@@ -9,18 +9,19 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from perennial import registry, store
+from perennial import provenance, registry, store
 
 Pair = tuple[str, str]  #: (experiment, variant)
 PIXELS_PER_INCH = 160
 
 
-def render(name: str, metrics: dict[Pair, Path], svg: Path, png: Path) -> None:
+def render(name: str, metrics: dict[Pair, Path], svg: Path, png: Path, code: str = "") -> None:
     """Draw one figure and write it as SVG and PNG, each whole or not at all.
 
     Args:
         name: a module of this folder.
         metrics: (experiment, variant) -> metrics file, for all or some of the figure's `needs`.
+        code: hash of the code that draws it; both pictures carry it, with the checksums of the metrics files.
 
     Raises:
         registry.UnknownName: no such figure.
@@ -29,14 +30,16 @@ def render(name: str, metrics: dict[Pair, Path], svg: Path, png: Path) -> None:
     module = registry.module("figures", name)
     import matplotlib as mpl
 
-    from perennial.figures import _style
+    from perennial.figures import _read, _style
 
     with mpl.rc_context(_style.parameters()):
         mpl.rcParams["svg.hashsalt"] = name  # ids inside the SVG: the same in every run, distinct per figure
         figure = module.draw({pair: Path(path) for pair, path in metrics.items()})
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once; both pictures share it
-        for path, kind, metadata in ((svg, "svg", {"Date": None, "Title": module.TITLE}), (png, "png", {})):
+        made = provenance.text(_read.record(name, metrics, Path(svg), code))
+        about = {"Title": module.TITLE, "Description": made}
+        for path, kind, metadata in ((svg, "svg", about | {"Date": None}), (png, "png", about)):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PIXELS_PER_INCH, metadata=metadata)
             store.write_bytes(Path(path), buffer.getvalue())

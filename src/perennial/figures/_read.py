@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perennial import registry, store
+from perennial import provenance, registry, store
 
 if TYPE_CHECKING:
     import h5py
@@ -112,6 +112,25 @@ def settings(path: Path) -> dict:
     """
     with _open(path) as file:
         return json.loads(file.attrs["settings"])
+
+
+def record(name: str, metrics: dict[tuple[str, str], Path], output: Path, code: str) -> dict:
+    """What a picture says about itself: the settings of all that it shows, and the checksums of their files.
+
+    Args:
+        output: from whose folder the files are named.
+
+    Raises:
+        FigureError: a file is bad.
+    """
+    shown, inputs = {}, {}
+    for pair, path in metrics.items():
+        with _open(path) as file:
+            shown["/".join(pair)] = json.loads(file.attrs["settings"])
+            inputs[provenance.name_from(output, path)] = provenance.checksum(file)
+    about = {"figure": name, "variants": shown}
+    libraries = ("matplotlib", "seaborn", "scipy")
+    return provenance.record("figure", about, code, inputs, engine="matplotlib", libraries=libraries)
 
 
 def _open(path: Path):

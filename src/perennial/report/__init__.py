@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 
-def build(study: Any, output_html: Path, ledger_csv: Path) -> None:
+def build(study: Any, output_html: Path, ledger_csv: Path, code: str = "") -> None:
     """Gather what is finished under `study.folder` and write both files, each whole or not at all.
 
     Args:
         study: as `perennial.config.load` gives it.
         output_html: the report; it needs no network and no other file.
         ledger_csv: every claim on one line: id, experiment, n, estimate, low, high, published, verdict.
+            Equal verdicts give equal bytes: what they were made from stands in the page.
+        code: hash of the code of the page.
     """
     from perennial import claims, store
     from perennial.report import gather, page
 
     claims.write_ledger(Path(study.folder) / "claims", Path(ledger_csv))
-    store.write_bytes(Path(output_html), page.html(gather.gather(study)).encode())
+    store.write_bytes(Path(output_html), page.html(gather.gather(study, code)).encode())

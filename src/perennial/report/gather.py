@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from perennial import claims, registry, store
-from perennial.report import pictures, series, switches
+from perennial import claims, lineage, provenance, registry, store
+from perennial.report import origins, pictures, series, switches
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")
 
@@ -28,16 +28,26 @@ class Variant:
     seeds: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
-    engines: list[str] = field(default_factory=list)
-    devices: list[str] = field(default_factory=list)
     cost: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    git: str = ""
+    trained: dict[str, Any] = field(default_factory=dict)  # how its blocks were: results/README.md
+    record: dict[str, Any] = field(default_factory=dict)  # of its metrics file
+    runs: dict[str, str] = field(default_factory=dict)  # files, as named from the page -> checksum
+    checksum: str = ""
 
     @property
-    def mixed(self) -> bool:
-        """Its blocks ran on more than one engine or device, so its seeds need not agree bit for bit."""
-        return len(self.engines) > 1 or len(self.devices) > 1
+    def label(self) -> str:
+        """`permuted_digits/cbp`."""
+        return f"{self.experiment}/{self.name}"
+
+    @property
+    def mixed(self) -> dict[str, list[str]]:
+        """In what its blocks differ."""
+        return origins.differences([self.trained])
+
+    @property
+    def unlike(self) -> dict[str, list[str]]:
+        """The same without what is harmless: its seeds need not agree bit for bit."""
+        return {words: values for words, values in self.mixed.items() if words != origins.HARMLESS}
 
     @property
     def settings_text(self) -> str:
@@ -46,23 +56,26 @@ class Variant:
         return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def gather(study: Any) -> dict[str, Any]:
+def gather(study: Any, code: str = "") -> dict[str, Any]:
     """Everything the template shows.
 
     Args:
         study: as `perennial.config.load` gives it.
+        code: hash of the code of the page.
     """
     folder = Path(study.folder)
     variants, curves = _results(study, folder)
     names = _experiments(study, folder)
     by_experiment = {name: [v for v in variants if v.experiment == name] for name in names}
     about = {name: _about(study, name) for name in by_experiment}
-    judged = claims.read(folder / "claims")
+    judged, own = claims.read(folder / "claims"), claims.read_comparisons(folder / "claims")
+    inputs = provenance.checksums(_good(origins.results(folder), variants), folder / "report.html")
+    remarks = [f"{v.label}: {v.remark}" for v in variants if v.remark] + origins.outdated(folder, inputs)
     return {
         "scale": study.scale,
         "claims": _grouped(judged, about),
         "tally": _tally(judged),
-        "comparisons": claims.read_comparisons(folder / "claims"),
+        "comparisons": own,
         "figures": _figures(study, folder),
         "curves": curves,
         "experiments": by_experiment,
@@ -70,9 +83,22 @@ def gather(study: Any) -> dict[str, Any]:
         "switches": _switches(variants),
         "costs": {name: _cost(found) for name, found in by_experiment.items() if any(v.seeds for v in found)},
         "provenance": _provenance(variants),
-        "remarks": [f"{v.experiment}/{v.name}: {v.remark}" for v in variants if v.remark],
-        "mixed": [v for v in variants if v.mixed],
+        "record": origins.record(study, code, inputs),
+        "remarks": remarks,
+        "mixed": origins.alike((v.label, v.unlike) for v in variants if v.unlike),
+        "differing": {
+            "variants": origins.alike((v.label, v.mixed) for v in variants if v.mixed),
+            "comparisons": origins.alike(
+                origins.comparisons(judged, own, {(v.experiment, v.name): v.trained for v in variants})
+            ),
+        },
     }
+
+
+def _good(paths: list[Path], variants: list[Variant]) -> list[Path]:
+    """Without the metrics files that could not be read."""
+    bad = {(v.experiment, v.name) for v in variants if not v.seeds}
+    return [path for path in paths if path.suffix != ".h5" or (path.parent.name, path.stem) not in bad]
 
 
 def _experiments(study: Any, folder: Path) -> list[str]:
@@ -96,7 +122,7 @@ def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
                 except store.BadFile as error:
                     variant.remark = f"metrics file set aside here: {str(error).removeprefix(f'{path}: ')}"
                     continue
-                _read(variant, file)
+                _read(variant, path, file)
                 files[experiment, variant.name] = file
         curves = series.curves(files)
     for name, entry in curves["experiments"].items():
@@ -116,16 +142,18 @@ def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:
     return found + [Variant(experiment, v, 0, remark=stray) for v in extra]
 
 
-def _read(variant: Variant, file: Any) -> None:
+def _read(variant: Variant, path: Path, file: Any) -> None:
     """Fill in what the root attributes of a metrics file tell."""
     attributes = file.attrs
     variant.seeds = len(attributes["seeds"])
     variant.planned = variant.planned or variant.seeds
     variant.settings = variant.settings or json.loads(attributes["settings"])
-    variant.engines = json.loads(attributes["engines"])
-    variant.devices = json.loads(attributes["devices"])
-    variant.versions = json.loads(attributes["versions"])
-    variant.git = str(attributes["git"])
+    variant.trained = {**dict.fromkeys(origins.WORDS, ()), **json.loads(attributes.get("trained", "{}"))}
+    variant.trained.setdefault("versions", {})
+    variant.record = {key: str(attributes.get(key, "")) for key in ("code", "git")}
+    variant.checksum = provenance.checksum(file)
+    runs = lineage.inputs(path, {"inputs": json.loads(attributes.get("inputs", "{}"))})
+    variant.runs = {provenance.name_from(path.parents[2] / "report.html", run): c for run, c in runs.items()}
     keys = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "run_steps")
     variant.cost = {key: float(attributes[key]) for key in keys}
 
@@ -198,14 +226,14 @@ def _cost(found: list[Variant]) -> dict[str, float]:
 
 def _provenance(variants: list[Variant]) -> dict[str, list]:
     """Distinct versions, git states, engines and devices over all finished variants."""
-    done = [v for v in variants if v.seeds]
+    done = [v.trained for v in variants if v.seeds]
     versions: dict[str, set[str]] = {}
-    for variant in done:
-        for package, version in variant.versions.items():
-            versions.setdefault(package, set()).add(version)
+    for trained in done:
+        for package, found in trained["versions"].items():
+            versions.setdefault(package, set()).update(found)
     return {
         "versions": sorted((package, ", ".join(sorted(found))) for package, found in versions.items()),
-        "git": sorted({v.git for v in done}),
-        "engines": sorted({e for v in done for e in v.engines}),
-        "devices": sorted({d for v in done for d in v.devices}),
+        "git": sorted({git for trained in done for git in trained["git"]}),
+        "engines": sorted({engine for trained in done for engine in trained["engine"]}),
+        "devices": sorted({device for trained in done for device in trained["device"]}),
     }

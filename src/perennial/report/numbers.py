@@ -77,6 +77,16 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}".replace(",", NARROW)
 
 
+def told(differences: dict[str, list[str]]) -> str:
+    """`engines fused, stacked; git states 0123456789ab, ...`: commits and checksums as far as people need."""
+    shown = {words: [_short(value) for value in values] for words, values in differences.items()}
+    return "; ".join(f"{words} {', '.join(values)}" for words, values in shown.items())
+
+
+def _short(value: str) -> str:
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{4,52}\b", r"\1", value)
+
+
 def name(text: str) -> str:
     """`squared_error` -> `Squared error`."""
     plain = text.replace("_", " ")

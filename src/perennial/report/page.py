@@ -23,12 +23,14 @@ def html(context: dict[str, Any]) -> str:
     environment.globals.update(
         number=numbers.number, interval=numbers.interval, estimate=numbers.estimate,
         band=numbers.band, minus=numbers.minus, seconds=numbers.seconds, memory=numbers.memory,
-        count=numbers.count, plain=numbers.name, symbol=marks.symbol, slug=marks.slug, whisker=marks.whisker,
+        count=numbers.count, plain=numbers.name, told=numbers.told, symbol=marks.symbol,
+        slug=marks.slug, whisker=marks.whisker,
     )  # fmt: skip
     inlined = {
         "style": Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
         "script": Markup((FOLDER / "script.js").read_text(encoding="utf-8")),
         "data": _json(context["curves"]),
+        "own_record": _json(context["record"]),
     }
     return environment.get_template("template.html").render(**context, **inlined)
 

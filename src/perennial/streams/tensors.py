@@ -7,7 +7,7 @@ numbers, or tensors on the device: seeds [r], task and step [1], layer [r, 1].
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perennial.lazy import torch
 from perennial.streams import (
@@ -27,9 +27,7 @@ from perennial.streams import (
     WEYL_0,
     WEYL_1,
 )
-
-if TYPE_CHECKING:
-    from perennial.algorithms import Clock
+from perennial.streams.clock import Clock
 
 MASK = 0xFFFFFFFF
 
