@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial import blocks, planning, registry, stage_code
+from perennial import abandoned, blocks, planning, registry, stage_code
 
 
 def remembered(path):
@@ -39,6 +39,8 @@ def planner():
         and not workflow.dryrun
         and not workflow.touch
     )
+    if runs_jobs and workflow.is_main_process:
+        abandoned.remove_locks(say=say)
     return planning.Planner(
         study,
         planning.Disk(

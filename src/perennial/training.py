@@ -77,6 +77,8 @@ def train_block(
             "git": provenance.git_state(),
             "threads": threads,
             "run_steps": outcome.steps * len(seeds),
+            "run_steps_done": kept.tally.steps,
+            "starts": kept.tally.starts,
             **kept.times(),
             "peak_memory_bytes": provenance.peak_memory_bytes(),
         }
@@ -107,9 +109,13 @@ def train(
         progress.skip(done)
         checkpoint.say(f"{label}: resumed at step {done:,} of {progress.total:,}")
 
+    def count(steps: int) -> None:
+        kept.tally.add(steps)
+        progress.add(steps)
+
     def go(group: list[int], keeper: checkpoint.Group) -> Outcome:
         own, own_met = [seeds[k] for k in group], [met[k] for k in group]
-        return procedure.run(settings, own, own_met, data, engine, progress.add, device, keeper)
+        return procedure.run(settings, own, own_met, data, engine, count, device, keeper)
 
     first = go(groups[0], keepers[0])  # alone: it compiles what the others share
     with ThreadPoolExecutor(max(threads, 1)) as pool:

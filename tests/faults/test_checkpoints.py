@@ -176,6 +176,19 @@ def test_time_of_earlier_processes_counts(killed):
         assert file.attrs["wall_seconds"] > spent > 0 and list(file.attrs["seeds"]) == SEEDS
 
 
+def test_work_that_a_kill_undid_is_counted(killed, whole):
+    killed.finish()
+    with store.open_checked(killed.output) as file:
+        done, steps, starts = (int(file.attrs[key]) for key in ("run_steps_done", "run_steps", "starts"))
+    assert starts == 2 and STEPS == steps <= done < 1.5 * steps
+
+
+def test_an_undisturbed_block_counts_its_own_length(block):
+    block.train()
+    with store.open_checked(block.output) as file:
+        assert file.attrs["run_steps_done"] == file.attrs["run_steps"] == STEPS and file.attrs["starts"] == 1
+
+
 def test_without_a_folder_signals_and_files_are_left_alone(block):
     before = signal.getsignal(signal.SIGTERM)
     block.train(checkpoints=None)
