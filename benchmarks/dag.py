@@ -74,7 +74,9 @@ def write_results(folder: Path, study: config.Study) -> int:
                 if not path.exists():
                     write_sealed(path, {"kind": "sequences"}, {"bits": np.zeros(300, np.int64)})
                 blocks += 1
-            write_sealed(results / "metrics" / experiment / f"{variant}.h5", {"kind": "metrics"}, {"a": curve})
+            write_sealed(
+                results / "metrics" / experiment / f"{variant}.h5", {"kind": "metrics"}, {"a": curve}
+            )
     others = [f"figures/{figure}.{kind}" for figure in study.figures() for kind in ("svg", "png")]
     others += [f"claims/{name}.{kind}" for name in study.experiments() for kind in ("csv", "json")]
     for name in (*others, "report.html", "claims.csv"):

@@ -53,7 +53,9 @@ class Checkpoints:
         self.folder, self.identity, self.seconds = folder, identity, seconds
         self.request = request or stopping.Request()
         self.tally = Tally(folder and folder / "starts", _mark(identity))
-        self.spent = {"wall_seconds": 0.0, "cpu_seconds": 0.0}  # by earlier processes, as far as was saved
+        # by earlier processes, as far as was saved
+        self.spent = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "saving_seconds": 0.0}
+        self.saves, self.saving = 0, 0.0  # of this process: how many, and seconds spent on them
         self.round = 0  # of saving: every group saves once in each
         self._begin = time.monotonic(), time.process_time()
         self._wait, self._turned = seconds, time.monotonic()
@@ -70,8 +72,8 @@ class Checkpoints:
         return groups
 
     def times(self) -> dict[str, float]:
-        """Wall and processor time spent on the block, with that of earlier processes."""
-        own = time.monotonic() - self._begin[0], time.process_time() - self._begin[1]
+        """Wall and processor time spent on the block, and on saving alone, with that of earlier processes."""
+        own = time.monotonic() - self._begin[0], time.process_time() - self._begin[1], self.saving
         return {key: before + now for (key, before), now in zip(self.spent.items(), own, strict=True)}
 
     def offer(self, group: Group, steps: int, snapshot: Callable[[], Any], finished: bool) -> None:
@@ -88,7 +90,9 @@ class Checkpoints:
             if due:
                 group.round = self.round
                 self._save()
-                self._wait = max(self.seconds, (time.monotonic() - begin) / SHARE)
+                took = time.monotonic() - begin
+                self._wait = max(self.seconds, took / SHARE)
+                self.saves, self.saving = self.saves + 1, self.saving + took
         if asked:
             raise stopping.Stopped(f"stopped by {asked}; the next start goes on from here")
 
@@ -174,7 +178,7 @@ class Group:
             with store.open_checked(path) as file:
                 self.steps = int(file.attrs["steps"])
                 spent = self.block.spent
-                spent.update({key: max(spent[key], float(file.attrs[key])) for key in spent})
+                spent.update({key: max(spent[key], float(file.attrs.get(key, 0))) for key in spent})
             return path
         return None
 

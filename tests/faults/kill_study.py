@@ -26,7 +26,15 @@ from perennial import config, store
 ROOT = Path(__file__).parents[2]
 MOST_WORK = 1.2  # run-steps done, against those of the undisturbed study
 IN_TRAINING = 0.8  # of the kills, at least
-COST = ("wall_seconds", "cpu_seconds", "peak_memory_bytes", "run_steps_done", "starts", "git")
+COST = (
+    "wall_seconds",
+    "cpu_seconds",
+    "saving_seconds",
+    "peak_memory_bytes",
+    "run_steps_done",
+    "starts",
+    "git",
+)
 
 
 @dataclass
