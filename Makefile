@@ -2,6 +2,7 @@
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
 # make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
 # make bench       side-by-side speed       make lint    style of code, rules and workflow
+# make kill-study  the study killed ten times at random, against one that nobody disturbed; an hour
 PYTHON ?= python3
 CORES ?= all
 SCALE ?=
@@ -12,7 +13,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist install test test-slow bench lint clean
+.PHONY: study mnist install test test-slow bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -33,6 +34,9 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+
+kill-study: $(READY)
+	$(BIN)/python tests/faults/kill_study.py --folder $(or $(FOLDER),results/kill_study)
 
 lint: $(READY)
 	$(BIN)/ruff check .

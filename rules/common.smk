@@ -10,12 +10,21 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial import blocks, planning, registry, stage_code
+from perennial import abandoned, blocks, planning, registry, stage_code
 
 
 def remembered(path):
-    """Whether Snakemake has a record of how it made this file."""
-    return workflow.persistence.metadata(IOFile(str(path))) is not None
+    """Whether Snakemake has a record of how it made this file.
+
+    Where it was killed before it wrote one, it takes the file for incomplete. The planner asks only about whole
+    files, so that note is dropped, and the file is asked itself.
+    """
+    file = IOFile(str(path))
+    if workflow.persistence.metadata(file) is not None:
+        return True
+    if not workflow.dryrun:
+        workflow.persistence.cleanup_metadata(file)
+    return False
 
 
 def make_again(path):
@@ -39,6 +48,8 @@ def planner():
         and not workflow.dryrun
         and not workflow.touch
     )
+    if runs_jobs and workflow.is_main_process:
+        abandoned.remove_locks(say=say)
     return planning.Planner(
         study,
         planning.Disk(

@@ -2,8 +2,8 @@
 
 A block's folder holds sealed files `{runs}.{mark}.{steps}.h5`: the state of runs that are trained together (one
 run, or the whole stack), a mark of all that determines their numbers, and the updates each run has done. The
-newest good file wins, and the last two are kept. The folder is no output of a rule (Snakemake deletes those of a
-failed job); it is removed when the block is done.
+newest good file wins, and the last two are kept. Beside them `starts` counts the work of each start (tally.py). The
+folder is no output of a rule (Snakemake deletes those of a failed job); it is removed when the block is done.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial import blocks, stopping, store
+from perennial.tally import Tally
 
 SHARE = 0.01  # of the time, at most, goes into saving
 KEPT = 2  # files of each group of runs
@@ -51,7 +52,10 @@ class Checkpoints:
     ) -> None:
         self.folder, self.identity, self.seconds = folder, identity, seconds
         self.request = request or stopping.Request()
-        self.spent = {"wall_seconds": 0.0, "cpu_seconds": 0.0}  # by earlier processes, as far as was saved
+        self.tally = Tally(folder and folder / "starts", _mark(identity))
+        # by earlier processes, as far as was saved
+        self.spent = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "saving_seconds": 0.0}
+        self.saves, self.saving = 0, 0.0  # of this process: how many, and seconds spent on them
         self.round = 0  # of saving: every group saves once in each
         self._begin = time.monotonic(), time.process_time()
         self._wait, self._turned = seconds, time.monotonic()
@@ -68,8 +72,8 @@ class Checkpoints:
         return groups
 
     def times(self) -> dict[str, float]:
-        """Wall and processor time spent on the block, with that of earlier processes."""
-        own = time.monotonic() - self._begin[0], time.process_time() - self._begin[1]
+        """Wall and processor time spent on the block, and on saving alone, with that of earlier processes."""
+        own = time.monotonic() - self._begin[0], time.process_time() - self._begin[1], self.saving
         return {key: before + now for (key, before), now in zip(self.spent.items(), own, strict=True)}
 
     def offer(self, group: Group, steps: int, snapshot: Callable[[], Any], finished: bool) -> None:
@@ -86,7 +90,9 @@ class Checkpoints:
             if due:
                 group.round = self.round
                 self._save()
-                self._wait = max(self.seconds, (time.monotonic() - begin) / SHARE)
+                took = time.monotonic() - begin
+                self._wait = max(self.seconds, took / SHARE)
+                self.saves, self.saving = self.saves + 1, self.saving + took
         if asked:
             raise stopping.Stopped(f"stopped by {asked}; the next start goes on from here")
 
@@ -101,6 +107,7 @@ class Checkpoints:
 
     def _save(self) -> None:
         """Write all that waits. What cannot be written costs a line, not the run."""
+        self.tally.flush()
         for group, (steps, tree) in self._unsaved.items():
             try:
                 group.write(steps, tree)
@@ -120,7 +127,7 @@ class Group:
     def __init__(self, block: Checkpoints, seeds: list[int]) -> None:
         self.block, self.round = block, 0
         self.identity = json.dumps({**block.identity, "seeds": seeds}, sort_keys=True)
-        mark = hashlib.sha256(self.identity.encode()).hexdigest()[:16]
+        mark = _mark({**block.identity, "seeds": seeds})
         self.name = f"{f'seed_{seeds[0]:04d}' if len(seeds) == 1 else 'stack'}.{mark}"
         self.steps = 0  # updates of each run at the newest good checkpoint
         self._newest = self._find()
@@ -171,7 +178,7 @@ class Group:
             with store.open_checked(path) as file:
                 self.steps = int(file.attrs["steps"])
                 spent = self.block.spent
-                spent.update({key: max(spent[key], float(file.attrs[key])) for key in spent})
+                spent.update({key: max(spent[key], float(file.attrs.get(key, 0))) for key in spent})
             return path
         return None
 
@@ -218,6 +225,11 @@ def _held(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # a network file system keeps an open file's folder
                 (folder / "lock").unlink(missing_ok=True)
                 folder.rmdir()
+
+
+def _mark(identity: dict[str, Any]) -> str:
+    """16 hex digits that stand for an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _difference(path: Path, identity: dict[str, Any]) -> str:

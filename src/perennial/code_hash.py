@@ -37,8 +37,7 @@ def digest(modules: Iterable[str], files: Iterable[Path] = (), text: str = "") -
         UnknownModule: a name has no file.
     """
     total = hashlib.sha256(text.encode())
-    for name in closure(modules):
-        total.update(f"{name} {module_digest(_file(name))}\n".encode())
+    total.update(_lines(tuple(modules)))
     for path in sorted(files):
         total.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()[:16]
@@ -64,6 +63,12 @@ def closure(modules: Iterable[str]) -> list[str]:
 def exists(module: str) -> bool:
     """Whether the package has a file for this module."""
     return _find(module) is not None
+
+
+@functools.cache
+def _lines(modules: tuple[str, ...]) -> bytes:
+    """A line for each module of the closure. Every block of a variant asks for the same."""
+    return "".join(f"{name} {module_digest(_file(name))}\n" for name in closure(modules)).encode()
 
 
 @functools.cache
@@ -112,14 +117,15 @@ def _parents(module: str) -> list[str]:
 
 
 def _running_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, without the bodies of `if TYPE_CHECKING`: these never run."""
+    """All statements, without the bodies of `if TYPE_CHECKING`: these never run."""
     yield node
     if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
         children: Iterable[ast.AST] = node.orelse
     else:
         children = ast.iter_child_nodes(node)
     for child in children:
-        yield from _running_nodes(child)
+        if not isinstance(child, ast.expr):  # no import stands within an expression, and most nodes do
+            yield from _running_nodes(child)
 
 
 def _canonical(value: object) -> str:

@@ -76,6 +76,7 @@ def train_block(
             file.attrs.update({"seeds": np.array(seeds), "data_sha256": data, "threads": threads})
             file.attrs.update(kept.times())
             file.attrs["run_steps"] = outcome.steps * len(seeds)
+            file.attrs["run_steps_done"], file.attrs["starts"] = kept.tally.steps, kept.tally.starts
             file.attrs["peak_memory_bytes"] = provenance.peak_memory_bytes()
 
         store.write(Path(output), fill)
@@ -105,9 +106,13 @@ def train(
         progress.skip(done)
         checkpoint.say(f"{label}: resumed at step {done:,} of {progress.total:,}")
 
+    def count(steps: int) -> None:
+        kept.tally.add(steps)
+        progress.add(steps)
+
     def go(group: list[int], keeper: checkpoint.Group) -> Outcome:
         own, own_met = [seeds[k] for k in group], [met[k] for k in group]
-        return procedure.run(settings, own, own_met, data, engine, progress.add, device, keeper)
+        return procedure.run(settings, own, own_met, data, engine, count, device, keeper)
 
     first = go(groups[0], keepers[0])  # alone: it compiles what the others share
     with ThreadPoolExecutor(max(threads, 1)) as pool:

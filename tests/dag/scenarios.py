@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import time
@@ -233,6 +234,25 @@ def paper_rate(folder: Path) -> list[str]:
 @scenario
 def paper_shared_figure(folder: Path) -> list[str]:
     return [*DRY, "ed_fig_3b", "--config", "scale=paper"]
+
+
+@scenario
+def killed_before_the_record(folder: Path) -> list[str]:
+    """Two blocks are finished, but Snakemake still takes them for begun. One of them is no whole file."""
+    begun = folder / ".snakemake" / "incomplete"
+    names = [f"results/smoke/runs/permuted_digits/{variant}/seeds_0-1.h5" for variant in ("cbp", "backprop")]
+    records = [path for path in (folder / ".snakemake" / "metadata").rglob("*") if path.is_file()]
+    for name in names:
+        key = base64.urlsafe_b64encode(name.encode()).decode()
+        (record,) = (path for path in records if path.name == key)
+        record.unlink()
+        (begun / key).write_text('{"external_jobid": null}')
+    with open(folder / names[1], "r+b") as file:
+        file.truncate(600)
+    return [
+        "results/smoke/metrics/permuted_digits/cbp.h5",
+        "results/smoke/metrics/permuted_digits/backprop.h5",
+    ]
 
 
 @scenario

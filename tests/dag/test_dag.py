@@ -232,6 +232,14 @@ def test_a_shared_figure_has_a_target_of_its_own(answer):
     assert "figure ed_fig_3b" in jobs and sum(job.startswith("sequences ") for job in jobs) == 5
 
 
+def test_a_block_whose_job_was_killed_before_the_record_is_not_trained_again(answer):
+    found = answer("killed_before_the_record")
+    assert found.code == 0, found.out
+    assert {job for job in found.jobs if job.startswith("train ")} == {
+        "train permuted_digits/backprop, seeds 0-1"
+    }
+
+
 MISTAKES = {
     "mistake_in_a_setting": "permuted_digits.variants.cbp.algorithm.replacement_rate: -1 is not allowed",
     "mistake_in_a_key": "permuted_digits.variants.l2.algorithm.step_sise: unknown key",

@@ -76,10 +76,17 @@ class Block:
         return self.log()
 
     def result(self) -> dict[str, Any]:
-        """All that the run file holds but times."""
+        """All that the run file holds but what the work cost."""
         with store.open_checked(self.output) as file:
-            times = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
-            found = {key: str(value) for key, value in file.attrs.items() if key not in times}
+            cost = (
+                "wall_seconds",
+                "cpu_seconds",
+                "saving_seconds",
+                "peak_memory_bytes",
+                "run_steps_done",
+                "starts",
+            )
+            found = {key: str(value) for key, value in file.attrs.items() if key not in cost}
 
             def visit(name, node):
                 found[name] = dict(node.attrs.items())

@@ -66,9 +66,8 @@ def test_a_signal_saves_what_no_interval_has(tmp_path):
     whole = block.result()
     block.output.unlink()
     child = block.start(checkpoint_seconds=3600)
-    while not (block.checkpoints / "lock").exists():
+    while not (block.checkpoints / "starts").exists():  # the first steps are done
         child.join(0.001)
-    child.join(0.1)
     assert not block.saves()
     child.terminate()
     child.join(60)
@@ -174,6 +173,20 @@ def test_time_of_earlier_processes_counts(killed):
     killed.finish()
     with store.open_checked(killed.output) as file:
         assert file.attrs["wall_seconds"] > spent > 0 and list(file.attrs["seeds"]) == SEEDS
+        assert 0 < file.attrs["saving_seconds"] < file.attrs["wall_seconds"]
+
+
+def test_work_that_a_kill_undid_is_counted(killed, whole):
+    killed.finish()
+    with store.open_checked(killed.output) as file:
+        done, steps, starts = (int(file.attrs[key]) for key in ("run_steps_done", "run_steps", "starts"))
+    assert starts == 2 and STEPS == steps <= done < 1.5 * steps
+
+
+def test_an_undisturbed_block_counts_its_own_length(block):
+    block.train()
+    with store.open_checked(block.output) as file:
+        assert file.attrs["run_steps_done"] == file.attrs["run_steps"] == STEPS and file.attrs["starts"] == 1
 
 
 def test_without_a_folder_signals_and_files_are_left_alone(block):

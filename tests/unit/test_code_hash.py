@@ -45,7 +45,7 @@ def package(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in ("imported_modules", "module_digest", "_tree", "_find"):
+    for cached in ("_lines", "imported_modules", "module_digest", "_tree", "_find"):
         getattr(code_hash, cached).cache_clear()
 
 
