@@ -70,14 +70,16 @@ def panels(
     return figure, axes
 
 
-def curve(axis: Axes, metric: Metric, colour: str, scale: float = 1.0, **line) -> None:
-    """Mean over seeds as a line, its 95 % interval as a band; x divided by `scale`."""
+def curve(
+    axis: Axes, metric: Metric, colour: str, scale: float = 1.0, band: tuple | None = None, **line
+) -> None:
+    """Mean over seeds as a line, its 95 % interval (or another band) around it; x divided by `scale`."""
     x = metric.x / scale
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # seaborn's pandas chatter is not ours to answer
         sns.lineplot(x=x, y=metric.mean, ax=axis, color=colour, errorbar=None, legend=False,
                      estimator=None, **{"linewidth": LINE, **line})  # fmt: skip
-    low, high = metric.band
+    low, high = metric.band if band is None else band
     axis.fill_between(x, low, high, color=colour, alpha=0.22, linewidth=0)
     axis.set(xlabel="", ylabel="")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perennial import published
+from perennial.figures import _methods, _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
-from perennial.figures import _read, _style
 
 TITLE = "Extended Data Fig. 4a: methods on online permuted MNIST"
 CAPTION = (
@@ -30,7 +30,7 @@ IN_GRIDS = {variant for method in mnist.METHODS for variant in method.grid}
 
 def needs(study) -> list[tuple[str, str]]:
     """Every active variant: the grids for the choice, a user's own methods to be drawn."""
-    return mnist.active(study, mnist.EXPERIMENT)
+    return _overlay.active(study, mnist.EXPERIMENT)
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -41,31 +41,18 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     figure, axes = _style.panels(2, 2, width=12.5, height=3.8, sharex=True)
     for axis, (name, title, label, limits) in zip(axes.flat, PANELS, strict=True):
         ours = {variant: mnist.read(paths[variant], name) for variant in looks if variant in paths}
-        mnist.panel(axis, colours, ours, published.series(f"ed_fig_4a_{name}"), limits)
+        _overlay.panel(axis, colours, ours, published.series(f"ed_fig_4a_{name}"), limits)
         axis.set(title=title, ylabel=label)
         if name != "weight_magnitude":
-            mnist.percent(axis)
+            _overlay.percent(axis)
     for axis in axes[-1]:
         axis.set_xlabel("task")
     handles = [_style.swatch(colour, label) for colour, label in looks.values()]
     accuracies = {variant: _read.read(path, "online_accuracy") for variant, path in paths.items()}
-    figure.legend(handles=[*handles, *mnist.kinds()], loc="outside lower center", ncols=5,
-                  title=choice(accuracies) or None, title_fontsize=10)  # fmt: skip
-    mnist.heading(figure, {metric.seeds for metric in accuracies.values()})
+    figure.legend(handles=[*handles, *_overlay.kinds()], loc="outside lower center", ncols=5,
+                  title=_methods.choice(accuracies, mnist.METHODS) or None, title_fontsize=10)  # fmt: skip
+    _overlay.heading(figure, {metric.seeds for metric in accuracies.values()})
     return figure
-
-
-def choice(accuracies: dict[str, _read.Metric]) -> str:
-    """What the article's criterion chooses from our runs, for each grid that is there as a whole."""
-    words = []
-    for method in mnist.METHODS:
-        best = mnist.chosen(accuracies, method)
-        if best is not None:
-            note = "as shown" if best == method.shown else f"shown is {method.grid[method.shown]}"
-            words.append(f"{_style.METHOD_NAMES[method.name]} {method.grid[best]} ({note})")
-    half = -(-len(words) // 2)
-    lines = [", ".join(part) for part in (words[:half], words[half:]) if part]
-    return "Highest mean accuracy over all tasks, our runs: " + ",\n".join(lines) if words else ""
 
 
 def _looks(paths: dict[str, Path]) -> dict[str, tuple[str, str]]:
