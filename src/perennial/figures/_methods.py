@@ -1,9 +1,10 @@
-"""Methods with their published grids, and what the article's criterion chooses from our own runs of them."""
+"""Methods with their published grids: how they look, and what the article's criterion chooses from our runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -48,3 +49,24 @@ def choice(accuracies: Mapping[str, _read.Metric], methods: Iterable[Method]) ->
     half = -(-len(words) // 2)
     lines = [", ".join(part) for part in (words[:half], words[half:]) if part]
     return "Highest mean accuracy over all tasks, our runs: " + ",\n".join(lines) if words else ""
+
+
+def looks(shown: Mapping[str, str], grids: set[str], paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:
+    """variant -> (colour, label): what is shown of each method, and then what belongs to no grid.
+
+    Args:
+        shown: method -> its variant that the article shows.
+        grids: variants that are drawn only where they are shown.
+        paths: variant -> metrics file, of all that was run.
+    """
+    found = {
+        variant: (_style.METHOD_COLOURS[name], _style.METHOD_NAMES[name]) for name, variant in shown.items()
+    }
+    for variant, path in paths.items():
+        if variant not in grids and variant not in found:
+            algorithm = _read.settings(path)["algorithm"]["name"]
+            colour = _style.method_colour(variant, algorithm, {colour for colour, _ in found.values()})
+            label = _style.method_name(variant, algorithm)
+            taken = {label for _, label in found.values()}
+            found[variant] = (colour, variant.replace("_", " ") if label in taken else label)
+    return found

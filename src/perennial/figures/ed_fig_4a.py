@@ -25,6 +25,7 @@ PANELS = (
     ("weight_magnitude", "Weight magnitude", "mean |weight|", (0, None)),
     ("effective_rank", "Effective rank", "of the layer's width", (0, None)),
 )
+SHOWN = {method.name: method.shown for method in mnist.METHODS}
 IN_GRIDS = {variant for method in mnist.METHODS for variant in method.grid}
 
 
@@ -36,7 +37,7 @@ def needs(study) -> list[tuple[str, str]]:
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """Four panels, one line per method."""
     paths = {variant: path for (_, variant), path in metrics.items()}
-    looks = _looks(paths)
+    looks = _methods.looks(SHOWN, IN_GRIDS, paths)
     colours = {variant: colour for variant, (colour, _) in looks.items()}
     figure, axes = _style.panels(2, 2, width=12.5, height=3.8, sharex=True)
     for axis, (name, title, label, limits) in zip(axes.flat, PANELS, strict=True):
@@ -53,16 +54,3 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
                   title=_methods.choice(accuracies, mnist.METHODS) or None, title_fontsize=10)  # fmt: skip
     _overlay.heading(figure, {metric.seeds for metric in accuracies.values()})
     return figure
-
-
-def _looks(paths: dict[str, Path]) -> dict[str, tuple[str, str]]:
-    """variant -> (colour, label): the shown setting of each method, and what belongs to no grid."""
-    looks = {m.shown: (_style.METHOD_COLOURS[m.name], _style.METHOD_NAMES[m.name]) for m in mnist.METHODS}
-    for variant, path in paths.items():
-        if variant not in IN_GRIDS:
-            algorithm = _read.settings(path)["algorithm"]["name"]
-            colour = _style.method_colour(variant, algorithm, {colour for colour, _ in looks.values()})
-            label = _style.method_name(variant, algorithm)
-            taken = {label for _, label in looks.values()}
-            looks[variant] = (colour, variant.replace("_", " ") if label in taken else label)
-    return looks

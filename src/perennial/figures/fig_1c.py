@@ -19,6 +19,7 @@ CAPTION = (
     + imagenet.CAPTION
 )
 BACKPROP = "backprop_0.01"
+SHOWN = {"backprop": BACKPROP} | {method.name: method.shown for method in imagenet.METHODS}
 LIMITS = (82, 92)  #: the printed axis
 #: of Fig. 1b: step sizes and the baseline, which are not drawn here
 ELSEWHERE = {"backprop_0.1", "backprop_0.003", "backprop_0.001", "backprop_1e-4", "linear", "fresh"}
@@ -33,7 +34,7 @@ def needs(study) -> list[tuple[str, str]]:
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """One panel, one line per method."""
     paths = {variant: path for (_, variant), path in metrics.items()}
-    looks = _looks(paths)
+    looks = _methods.looks(SHOWN, IN_GRIDS, paths)
     colours = {variant: colour for variant, (colour, _) in looks.items()}
     ours = {variant: imagenet.bins(paths[variant]) for variant in looks if variant in paths}
     theirs = {**published.series("fig_1c"), BACKPROP: published.curve("fig_1b", BACKPROP)}
@@ -47,19 +48,3 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
                   title=_methods.choice(accuracies, imagenet.METHODS) or None, title_fontsize=10)  # fmt: skip
     _overlay.heading(figure, {metric.seeds for metric in ours.values()})
     return figure
-
-
-def _looks(paths: dict[str, Path]) -> dict[str, tuple[str, str]]:
-    """variant -> (colour, label): backprop, the shown setting of each method, and what belongs to no grid."""
-    shown = {"backprop": BACKPROP} | {method.name: method.shown for method in imagenet.METHODS}
-    looks = {
-        variant: (_style.METHOD_COLOURS[name], _style.METHOD_NAMES[name]) for name, variant in shown.items()
-    }
-    for variant, path in paths.items():
-        if variant not in IN_GRIDS and variant != BACKPROP:
-            algorithm = _read.settings(path)["algorithm"]["name"]
-            colour = _style.method_colour(variant, algorithm, {colour for colour, _ in looks.values()})
-            label = _style.method_name(variant, algorithm)
-            taken = {label for _, label in looks.values()}
-            looks[variant] = (colour, variant.replace("_", " ") if label in taken else label)
-    return looks
