@@ -151,10 +151,9 @@ def _test(
     units["age"] += 1
     correction = _moments.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
     units["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
-    outgoing = (
-        network.outgoing(state["weights"], layer).abs().flatten(3).mean(3)
-    )  # [r, h, p, o, ...] -> [r, h, p]
-    incoming = network.incoming(state["weights"], layer).abs().mean(2)  # [r, h, i] -> [r, h]
+    # [r, h, p, o, ...] -> [r, h, p], and [r, h, i] -> [r, h]
+    outgoing = network.outgoing(state["weights"], layer).abs().flatten(3).mean(3)
+    incoming = network.incoming(state["weights"], layer).abs().mean(2)
     mean = units["mean_feature"] / correction
     y = _instantaneous_utility(settings.utility, outgoing, incoming, h, mean)
     units["utility"].mul_(eta).add_(y, alpha=1 - eta)

@@ -1,7 +1,8 @@
 """The definition as an engine: PyTorch with autograd, all runs of a block in one stack.
 
-No operation mixes two runs. With one example per run and step that is enough to keep a run's bits its own. With a
-mini-batch each run is a stack by itself: libraries choose how to multiply two matrices by their place in memory.
+No operation mixes two runs. For fully connected networks, one example per run and step, that is enough to keep a
+run's bits its own. Otherwise each run is a stack by itself: libraries choose how they convolve, or multiply two
+matrices, by the place of these in memory.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ class StackedTrainer:
         self.algorithm = registry.module("algorithms", settings["algorithm"]["name"])
         self.hyper = parse("algorithms", settings["algorithm"])
         self.network, self.seeds, self.loss = network, seeds, problem.loss
-        size = 1 if settings["procedure"].get("batch_size", 1) > 1 else len(seeds)
+        together = getattr(network, "stackable", False) and "batch_size" not in settings.get("procedure", {})
+        size = len(seeds) if together else 1
         self._runs = [slice(first, first + size) for first in range(0, len(seeds), size)]  # of each stack
         self._states: list[dict[str, Any]] = []
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
         self._states = [
-            self._begun(_map(lambda array: torch.tensor(array[runs]), state)) for runs in self._runs
+            self._begun(_map(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]
 
     def _begun(self, state: dict[str, Any]) -> dict[str, Any]:

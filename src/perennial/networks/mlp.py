@@ -54,6 +54,8 @@ class Network:
         shape: of an image, where the inputs are one; here they are just numbers.
     """
 
+    stackable = True
+
     def __init__(
         self, settings: Settings, inputs: int, outputs: int, shape: tuple[int, ...] | None = None
     ) -> None:

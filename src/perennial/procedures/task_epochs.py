@@ -97,9 +97,8 @@ class TaskEpochs(_tasks.Tasks):
     def _close(self, index: int) -> None:
         """The task is learnt: how it went from pass to pass."""
         performance = self._performance()
-        by_pass = performance.reshape(
-            len(performance), self.options.epochs, -1
-        )  # [r, steps] -> [r, epoch, step]
+        # [r, steps] -> [r, epoch, step]
+        by_pass = performance.reshape(len(performance), self.options.epochs, -1)
         for name in self._due("passes", index):
             self.taken[name].append(metrics.module(name).measure(by_pass))
         for name, found in self.tested.items():
