@@ -62,11 +62,25 @@ def looks(shown: Mapping[str, str], grids: set[str], paths: Mapping[str, Path]) 
     found = {
         variant: (_style.METHOD_COLOURS[name], _style.METHOD_NAMES[name]) for name, variant in shown.items()
     }
-    for variant, path in paths.items():
-        if variant not in grids and variant not in found:
-            algorithm = _read.settings(path)["algorithm"]["name"]
-            colour = _style.method_colour(variant, algorithm, {colour for colour, _ in found.values()})
-            label = _style.method_name(variant, algorithm)
-            taken = {label for _, label in found.values()}
-            found[variant] = (colour, variant.replace("_", " ") if label in taken else label)
+    return found | _further([v for v in paths if v not in grids and v not in found], paths, found)
+
+
+def own_looks(paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:
+    """variant -> (colour, label) of all variants, in their order."""
+    return _further(list(paths), paths, {})
+
+
+def _further(
+    variants: list[str], paths: Mapping[str, Path], taken: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """Looks of these variants that differ from those taken. Two variants of one method have their own names."""
+    found: dict[str, tuple[str, str]] = {}
+    for variant in variants:
+        algorithm = _read.settings(paths[variant])["algorithm"]["name"]
+        colours, labels = zip(*(taken | found).values(), strict=True) if taken or found else ((), ())
+        label = _style.method_name(variant, algorithm)
+        found[variant] = (
+            _style.method_colour(variant, algorithm, set(colours)),
+            variant.replace("_", " ") if label in labels else label,
+        )
     return found
