@@ -28,12 +28,13 @@ CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, YELLOW)
 SPARE = (PURPLE, BROWN, OLIVE)  #: for further methods, in this order after yellow
 METHOD_COLOURS = {
     "backprop": BLUE, "l2": PINK, "shrink_and_perturb": ORANGE, "adam": RED, "cbp": GREEN, "fresh": SKY,
-    "dropout": PURPLE, "online_normalisation": BROWN,
+    "dropout": PURPLE, "online_normalisation": BROWN, "linear": GREY,
 }  # fmt: skip
 METHOD_NAMES = {
     "backprop": "Backprop", "l2": "L2", "shrink_and_perturb": "Shrink and perturb", "adam": "Adam",
     "dropout": "Dropout", "online_normalisation": "Online normalisation",
     "adam_l2": "Adam with L2", "cbp": "Continual backprop", "fresh": "Fresh network per task",
+    "linear": "Linear",
 }  # fmt: skip
 ACTIVATION_NAMES = {
     "tanh": "tanh", "sigmoid": "Sigmoid", "elu": "ELU",

@@ -18,7 +18,7 @@ CAPTION = (
     "of ImageNet apart at 32x32 pixels, with a smaller network, fewer classes and shorter training than the article's. "
     "Test accuracy is that after a task's last epoch. Dead units, silent on all training images of the coming task, "
     "and the mean absolute weight are measured before each task; of a convolution every place of a channel counts as "
-    "a unit. Means over 25 tasks. Lines: mean over seeds. Bands: 95 % interval."
+    "a unit. Accuracy: means over 25 tasks. Lines: mean over seeds. Bands: 95 % interval."
 )
 BIN = 25  #: tasks per point; a single task is noisy
 PANELS = (
@@ -41,7 +41,8 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     for axis, (name, title, label) in zip(axes, PANELS, strict=True):
         for variant, (colour, _) in looks.items():
             if name == "test_accuracy" or _hidden(paths[variant]):
-                shown = _read.read(paths[variant], name).over_layers().binned(BIN)
+                metric = _read.read(paths[variant], name).over_layers()
+                shown = metric.binned(BIN) if name == "test_accuracy" else metric
                 _style.curve(axis, shown, colour, zorder=3 if variant == "cbp" else 2)
         axis.set(title=title, xlabel="task", ylabel=label)
         if name == "weight_magnitude":
