@@ -124,3 +124,29 @@ def test_curves_of_permuted_mnist_are_complete_or_say_where_not():
     assert (
         normalised.clipped_above is None and np.isnan(normalised.mean).sum() == 28
     )  # hidden near 0, not above
+
+
+IMAGENET = [  # figure, curve, {task: value} as the table of the specification quotes them
+    ("fig_1b_first", "backprop_0.01", {1: 89.4, 2: 86.0, 3: 86.8, 10: 84.1}),
+    ("fig_1b_first", "backprop_0.001", {1: 73.7, 2: 81.1, 5: 88.4, 6: 85.7}),
+    ("fig_1b", "backprop_0.01", {25.5: 84.26, 125.5: 85.26, 475.5: 82.99, 1975.5: 73.95}),
+    ("fig_1b", "backprop_0.001", {25.5: 83.26, 975.5: 78.65, 1975.5: 78.70}),
+    ("fig_1b", "backprop_1e-4", {25.5: 57.5, 325.5: 80.24, 975.5: 77.30, 1975.5: 78.35}),
+    ("fig_1b", "linear", {25.5: 77.1, 1975.5: 77.1}),
+    ("fig_1c", "cbp_0.01_3e-4", {25.5: 84.5, 475.5: 87.4, 1975.5: 89.1, 4975.5: 90.45}),
+    ("fig_1c", "l2_0.03_3e-6", {25.5: 85.2, 475.5: 86.8, 1975.5: 88.3, 4975.5: 89.15}),
+    ("fig_1c", "shrink_and_perturb_0.01_1e-5_1e-5", {25.5: 84.3, 975.5: 87.5, 4975.5: 89.2}),
+]
+
+
+@pytest.mark.parametrize(("figure", "name", "values"), IMAGENET)
+def test_continual_imagenet(figure, name, values):
+    line = published.curve(figure, name)
+    place = {float(x): k for k, x in enumerate(line.x)}
+    assert {task: line.mean[place[task]] for task in values} == pytest.approx(values, abs=0.06)
+    assert (
+        line.x.shape == line.mean.shape == line.above.shape == (len(line.x),) and (np.diff(line.x) > 0).all()
+    )
+    assert line.read_off == (0.1 if figure == "fig_1c" else 0.01) and not line.above.any()
+    if line.se is not None:
+        assert (np.isnan(line.se) == np.isnan(line.mean)).all()

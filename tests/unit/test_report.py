@@ -301,3 +301,27 @@ def test_published_curves_of_permuted_mnist_lie_under_ours():
     assert {"backprop_0.01", "cbp_1e-6", "cbp_1e-4", "adam_5e-5"} <= set(steps)
     assert steps["backprop_0.01"]["x"][18:22] == [19, 20, 30, 40]
     assert series.printed("permuted_mnist_rate") == {} == series.printed("permuted_digits")
+
+
+def test_published_curves_of_continual_imagenet_lie_under_ours():
+    found = series.printed("continual_imagenet")
+    assert {"backprop_0.01", "backprop_1e-4", "linear", "cbp_0.01_3e-4", "l2_0.03_3e-6"} <= set(found)
+    assert found["cbp_0.01_3e-4"]["x"] == {"start": 25.5, "step": 50.0} and found["linear"]["mean"][0] == 77.1
+    assert "linear_0.003" in series.printed("slowly_changing_regression")
+    first = series.printed("continual_imagenet_first_tasks")
+    assert first["backprop_0.01"]["mean"][:2] == [89.42, 85.97]
+
+
+def test_epochs_are_averaged_and_not_shown_one_by_one(tmp_path):
+    values = np.arange(2 * 3 * 250.0).reshape(2, 3, 250)
+    axes = {"task": np.array([1, 51, 101]), "epoch": np.arange(1, 251)}
+    arrays = {"test_accuracy_by_epoch": (values, axes, "percent")}
+    made.write_metrics(
+        tmp_path / "v.h5", "e", "v", made.settings("p", [], "relu", "backprop", 101), 2, arrays
+    )
+    with store.open_checked(tmp_path / "v.h5") as file:
+        found = series.curves({("e", "v"): file})["experiments"]["e"]
+    assert list(found["measures"]) == ["test_accuracy_by_epoch"]
+    assert "mean of epochs" in found["measures"]["test_accuracy_by_epoch"]["label"]
+    shown = series.unpack(found["variants"]["v"]["data"]["test_accuracy_by_epoch"])
+    np.testing.assert_allclose(shown, values.mean(2), atol=0.05)

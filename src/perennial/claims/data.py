@@ -1,7 +1,8 @@
 """Metrics files as the claims see them: one curve per seed and metric.
 
 A metric with layers is there as their mean, layer by layer as `dead_units[1]`, and, where it counts dimensions,
-as `effective_rank%`: the mean of the layers in percent of their widths.
+as `effective_rank%`: the mean of the layers in percent of their widths. One with epochs is there as their mean, and
+as `test_accuracy_by_epoch^`: the epochs until a task's best.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Variant:
 
 
 Results = Mapping[str, Variant]
+
+SMOOTH = 5  # epochs
+NEAR = 1.0  # points: two of the 200 test images
 
 
 def read(files: Mapping[str, Path]) -> dict[str, Variant]:
@@ -97,6 +101,8 @@ def _curves(group: Any, seeds: np.ndarray, widths: list[int]) -> Iterator[tuple[
     layers = values.reshape(len(seeds), len(x), -1)[order]  # [seed, point, layer]
     units = str(group.attrs.get("units", ""))
     yield "", Curves(seeds[order], x, layers.mean(axis=2), units, axis)
+    if axes[1:] == ["epoch"]:
+        yield "^", Curves(seeds[order], x, epochs_to_best(layers, group["epoch"][...]), "epochs", axis)
     if axes[1:] != ["layer"]:
         return
     for k, layer in enumerate(group["layer"][...]):
@@ -104,3 +110,20 @@ def _curves(group: Any, seeds: np.ndarray, widths: list[int]) -> Iterator[tuple[
     if units == "dimensions" and layers.shape[2] == len(widths):
         share = 100 * (layers / np.array(widths)).mean(axis=2)
         yield "%", Curves(seeds[order], x, share, "percent of the width", axis)
+
+
+def epochs_to_best(values: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+    """The first epoch at which a task is about as good as it gets: within NEAR of its best. [seed, task].
+
+    Both are of means of SMOOTH neighbouring epochs, so that a lucky epoch is not the best. NaN where a value is none.
+
+    Args:
+        values: accuracy in percent after each epoch, shape [seed, task, epoch].
+        epochs: their numbers, shape [epoch].
+    """
+    width = min(SMOOTH, values.shape[2])
+    smooth = np.lib.stride_tricks.sliding_window_view(values, width, axis=2).mean(axis=3)
+    with np.errstate(invalid="ignore"):
+        near = smooth >= smooth.max(axis=2, keepdims=True) - NEAR
+    first = epochs[near.argmax(axis=2) + width // 2].astype(np.float64)  # the middle of the stretch
+    return np.where(np.isfinite(values).all(axis=2), first, np.nan)

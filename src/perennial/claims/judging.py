@@ -10,8 +10,9 @@ from typing import Any
 from perennial import provenance
 from perennial.claims import compare, data, records, statement
 from perennial.claims.data import Results
+from perennial.claims.expression import terms
 from perennial.claims.reference import published_value
-from perennial.claims.statement import Band, Claim, Claims, Part, terms
+from perennial.claims.statement import Band, Claim, Claims, Part
 from perennial.claims.statistic import Sample, describe, evaluate, number
 from perennial.claims.verdict import NOT_RUN, Judged, Verdict, combine, interval, judge_interval
 from perennial.claims.windows import NotRun

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from perennial import published
 from perennial.claims.data import Curves
-from perennial.claims.statement import SETTING, Claims, Expression, Window, is_number, operation, term
-from perennial.claims.windows import NotRun, published_place, published_series, select
+from perennial.claims.expression import SETTING, Expression, is_number, operation, term
+from perennial.claims.statement import Claims, Window
+from perennial.claims.windows import NotRun, published_lines, published_place, select
 
 
 def published_value(expression: Expression, claims: Claims) -> tuple[float, str] | None:
@@ -35,9 +37,16 @@ def published_value(expression: Expression, claims: Claims) -> tuple[float, str]
 
 
 def _published_term(variant: str, metric: str, window: Window, claims: Claims) -> tuple[float, str] | None:
-    line = published_series(variant, metric, claims)
-    if line is None:
-        return None
+    found = (
+        _of_line(line, variant, metric, window, claims) for line in published_lines(variant, metric, claims)
+    )
+    return next((value for value in found if value is not None), None)
+
+
+def _of_line(
+    line: published.Series, variant: str, metric: str, window: Window, claims: Claims
+) -> tuple[float, str] | None:
+    """The term on one digitised curve; None where the curve does not cover its window."""
     mean = line.mean if line.clipped_above is None else np.where(line.above, line.clipped_above, line.mean)
     mask: np.ndarray
     if window.extremum:

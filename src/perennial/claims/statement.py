@@ -6,6 +6,7 @@ A statistic is written as an expression that gives one number per seed:
     backprop dead_units @ end               the same for another metric, its layers averaged
     backprop dead_units[1] @ end            one of its layers (counted from 1)
     backprop effective_rank% @ end          dimensions in percent of each layer's width
+    cbp test_accuracy_by_epoch^ @ end       epochs until a task's accuracy is within 1 point of its best
     cbp algorithm.replacement_rate          a recorded setting; one of a list: network.hidden.0
     500                                     a number
     {difference: [A, B]}                    A minus B, paired by seed
@@ -16,7 +17,6 @@ A statistic is written as an expression that gives one number per seed:
 from __future__ import annotations
 
 import itertools
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +24,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from perennial import published
-
-Expression = Any  # a term as text, a number, or a mapping with one of OPERATIONS
-OPERATIONS = ("difference", "ratio", "spread")
-SETTING = ""  # stands for the window of a term that is a recorded setting
+from perennial.claims.expression import SETTING, Expression, terms
 
 
 class ClaimError(ValueError):
@@ -158,7 +155,7 @@ class Claims(_Model):
     title: str
     ours: bool = False  # True: nothing published to compare with
     figure: str | None = None  # digitised figure whose series carry the variants' names
-    figures: dict[str, tuple[str, ...]] = {}  # metric -> such figures; the first that shows a variant counts
+    figures: dict[str, tuple[str, ...]] = {}  # metric -> such figures; the first that covers a window counts
     series: dict[str, str] = {}  # variant -> series, where the names differ
     headline: Headline | None = None
     baselines: tuple[str, ...] = ()  # algorithms of the study: never a user's own
@@ -185,46 +182,6 @@ class Claims(_Model):
         """Every variant that some claim names."""
         parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
         return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
-
-
-def is_number(expression: Expression) -> bool:
-    return isinstance(expression, Real) and not isinstance(expression, bool)
-
-
-def terms(expression: Expression, claims: Claims) -> list[tuple[str, str, str]]:
-    """All (variant, metric, window name) of an expression, in reading order; a number is none.
-
-    For a recorded setting the metric is its dotted key and the window == SETTING.
-    """
-    if is_number(expression):
-        return []
-    if isinstance(expression, str):
-        return [term(expression, claims)]
-    _, operands = operation(expression)
-    return [found for operand in operands for found in terms(operand, claims)]
-
-
-def term(text: str, claims: Claims) -> tuple[str, str, str]:
-    """Split `variant [metric] @ window`, or `variant part.setting`."""
-    left, separator, window = text.partition("@")
-    words = left.split()
-    if not separator and len(words) == 2 and "." in words[1]:
-        return words[0], words[1], SETTING
-    if not separator or len(words) not in (1, 2) or not window.strip():
-        raise ValueError(f"'{text}' is not of the form 'variant [metric] @ window' or 'variant part.setting'")
-    if len(words) == 1 and claims.headline is None:
-        raise ValueError(f"'{text}' names no metric and the experiment has no headline")
-    metric = words[1] if len(words) == 2 else claims.headline.metric  # type: ignore[union-attr]
-    return words[0], metric, window.strip()
-
-
-def operation(expression: Expression) -> tuple[str, list[Expression]]:
-    """Name and operands of a compound expression."""
-    if isinstance(expression, dict) and len(expression) == 1:
-        name, operands = next(iter(expression.items()))
-        if name in OPERATIONS and isinstance(operands, list) and (len(operands) == 2 or name == "spread"):
-            return name, operands
-    raise ValueError(f"'{expression}' is not a term or one of: {', '.join(OPERATIONS)} with a list of terms")
 
 
 def _expand(entry: Any) -> list[Any]:

@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 
 from perennial.claims.data import Curves, Results
-from perennial.claims.statement import (
-    SETTING,
-    Claims,
-    Expression,
-    Window,
-    is_number,
-    operation,
-    term,
-    terms,
-)
+from perennial.claims.expression import SETTING, Expression, is_number, operation, term, terms
+from perennial.claims.statement import Claims, Window
 from perennial.claims.windows import NotRun, around, extremum, halves, published_place, select, spacing
 
 

@@ -79,13 +79,16 @@ def extremum(mean: np.ndarray, window: Window, holes: bool = False) -> int | Non
     return int(pick(smooth)) + window.width // 2
 
 
-def published_series(variant: str, metric: str, claims: Claims) -> published.Series | None:
-    """The digitised curve of a variant; None when no figure of the metric shows it."""
+def published_lines(variant: str, metric: str, claims: Claims) -> list[published.Series]:
+    """All digitised curves of a variant, in the order of the figures: one may begin where another ends."""
     name = claims.series.get(variant, variant)
-    for figure in claims.digitised(metric):
-        if name in published.names(figure):
-            return published.curve(figure, name)
-    return None
+    shown = [figure for figure in claims.digitised(metric) if name in published.names(figure)]
+    return [published.curve(figure, name) for figure in shown]
+
+
+def published_series(variant: str, metric: str, claims: Claims) -> published.Series | None:
+    """The first digitised curve of a variant; None when no figure of the metric shows it."""
+    return next(iter(published_lines(variant, metric, claims)), None)
 
 
 def published_place(variant: str, metric: str, window: Window, claims: Claims) -> float | None:

@@ -68,12 +68,20 @@ class Metric:
         """95 % interval of the mean (Student's t over seeds); not a number for a single seed."""
         from scipy import stats
 
-        n = self.seeds
-        if n < 2:
+        return self._around(float(stats.t.ppf(0.975, self.seeds - 1)))
+
+    @cached_property
+    def error(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean minus and plus one standard error; not a number for a single seed."""
+        return self._around(1.0)
+
+    def _around(self, errors: float) -> tuple[np.ndarray, np.ndarray]:
+        """Mean minus and plus so many standard errors [*axes]."""
+        if self.seeds < 2:
             nothing = np.full_like(self.mean, np.nan)
             return nothing, nothing
         with np.errstate(invalid="ignore"):  # a diverged seed has no interval
-            reach = stats.t.ppf(0.975, n - 1) * self.values.std(0, ddof=1) / np.sqrt(n)
+            reach = errors * self.values.std(0, ddof=1) / np.sqrt(self.seeds)
         return self.mean - reach, self.mean + reach
 
 

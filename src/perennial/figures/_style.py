@@ -28,12 +28,13 @@ CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, YELLOW)
 SPARE = (PURPLE, BROWN, OLIVE)  #: for further methods, in this order after yellow
 METHOD_COLOURS = {
     "backprop": BLUE, "l2": PINK, "shrink_and_perturb": ORANGE, "adam": RED, "cbp": GREEN, "fresh": SKY,
-    "dropout": PURPLE, "online_normalisation": BROWN,
+    "dropout": PURPLE, "online_normalisation": BROWN, "linear": GREY,
 }  # fmt: skip
 METHOD_NAMES = {
     "backprop": "Backprop", "l2": "L2", "shrink_and_perturb": "Shrink and perturb", "adam": "Adam",
     "dropout": "Dropout", "online_normalisation": "Online normalisation",
     "adam_l2": "Adam with L2", "cbp": "Continual backprop", "fresh": "Fresh network per task",
+    "linear": "Linear",
 }  # fmt: skip
 ACTIVATION_NAMES = {
     "tanh": "tanh", "sigmoid": "Sigmoid", "elu": "ELU",
@@ -70,14 +71,16 @@ def panels(
     return figure, axes
 
 
-def curve(axis: Axes, metric: Metric, colour: str, scale: float = 1.0, **line) -> None:
-    """Mean over seeds as a line, its 95 % interval as a band; x divided by `scale`."""
+def curve(
+    axis: Axes, metric: Metric, colour: str, scale: float = 1.0, band: tuple | None = None, **line
+) -> None:
+    """Mean over seeds as a line, its 95 % interval (or another band) around it; x divided by `scale`."""
     x = metric.x / scale
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # seaborn's pandas chatter is not ours to answer
         sns.lineplot(x=x, y=metric.mean, ax=axis, color=colour, errorbar=None, legend=False,
                      estimator=None, **{"linewidth": LINE, **line})  # fmt: skip
-    low, high = metric.band
+    low, high = metric.band if band is None else band
     axis.fill_between(x, low, high, color=colour, alpha=0.22, linewidth=0)
     axis.set(xlabel="", ylabel="")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perennial import published
+from perennial.figures import _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
-from perennial.figures import _read, _style
 
 TITLE = "Extended Data Fig. 3b: loss of plasticity on online permuted MNIST"
 CAPTION = (
@@ -53,7 +53,7 @@ PANELS = (
 
 def needs(study) -> list[tuple[str, str]]:
     """The active ones of the nine curves."""
-    return [pair for panel in PANELS for pair in mnist.active(study, panel.experiment, panel.looks)]
+    return [pair for panel in PANELS for pair in _overlay.active(study, panel.experiment, panel.looks)]
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -64,13 +64,13 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         ours = {v: _ours(metrics[e, v]) for e, v in metrics if e == panel.experiment and v in panel.looks}
         counts |= {metric.seeds for metric in ours.values()}
         looks = {variant: colour for variant, (colour, _) in panel.looks.items()}
-        mnist.panel(axis, looks, ours, published.series(panel.published))
+        _overlay.panel(axis, looks, ours, published.series(panel.published))
         axis.set(title=panel.title, xlabel=panel.x_label)
         axis.legend(handles=[_style.swatch(colour, label) for colour, label in panel.looks.values()])
-        mnist.percent(axis)
+        _overlay.percent(axis)
     axes[0, 0].set_ylabel("online accuracy")
-    figure.legend(handles=mnist.kinds(), loc="outside lower center", ncols=3)
-    mnist.heading(figure, counts)
+    figure.legend(handles=_overlay.kinds(), loc="outside lower center", ncols=3)
+    _overlay.heading(figure, counts)
     return figure
 
 

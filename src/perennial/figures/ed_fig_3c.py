@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perennial import published
+from perennial.figures import _overlay, _style
 from perennial.figures import _permuted_mnist as mnist
-from perennial.figures import _style
 
 TITLE = "Extended Data Fig. 3c: what happens inside, on online permuted MNIST"
 CAPTION = (
@@ -26,7 +26,7 @@ PANELS = (
 
 def needs(study) -> list[tuple[str, str]]:
     """The active ones of the three step sizes."""
-    return mnist.active(study, mnist.EXPERIMENT, mnist.STEPS)
+    return _overlay.active(study, mnist.EXPERIMENT, mnist.STEPS)
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -37,11 +37,11 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         ours = {v: mnist.read(path, name) for (_, v), path in metrics.items() if v in mnist.STEPS}
         counts |= {metric.seeds for metric in ours.values()}
         looks = {variant: colour for variant, (colour, _) in mnist.STEPS.items()}
-        mnist.panel(axis, looks, ours, published.series(f"ed_fig_3c_{name}"), limits=(0, None))
+        _overlay.panel(axis, looks, ours, published.series(f"ed_fig_3c_{name}"), limits=(0, None))
         axis.set(title=title, xlabel="task", ylabel=label)
         if name != "weight_magnitude":
-            mnist.percent(axis)
+            _overlay.percent(axis)
     steps = [_style.swatch(colour, label) for colour, label in mnist.STEPS.values()]
-    figure.legend(handles=[*steps, *mnist.kinds()], loc="outside lower center", ncols=6)
-    mnist.heading(figure, counts)
+    figure.legend(handles=[*steps, *_overlay.kinds()], loc="outside lower center", ncols=6)
+    _overlay.heading(figure, counts)
     return figure

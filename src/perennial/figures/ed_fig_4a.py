@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perennial import published
+from perennial.figures import _methods, _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
-from perennial.figures import _read, _style
 
 TITLE = "Extended Data Fig. 4a: methods on online permuted MNIST"
 CAPTION = (
@@ -25,57 +25,32 @@ PANELS = (
     ("weight_magnitude", "Weight magnitude", "mean |weight|", (0, None)),
     ("effective_rank", "Effective rank", "of the layer's width", (0, None)),
 )
+SHOWN = {method.name: method.shown for method in mnist.METHODS}
 IN_GRIDS = {variant for method in mnist.METHODS for variant in method.grid}
 
 
 def needs(study) -> list[tuple[str, str]]:
     """Every active variant: the grids for the choice, a user's own methods to be drawn."""
-    return mnist.active(study, mnist.EXPERIMENT)
+    return _overlay.active(study, mnist.EXPERIMENT)
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """Four panels, one line per method."""
     paths = {variant: path for (_, variant), path in metrics.items()}
-    looks = _looks(paths)
+    looks = _methods.looks(SHOWN, IN_GRIDS, paths)
     colours = {variant: colour for variant, (colour, _) in looks.items()}
     figure, axes = _style.panels(2, 2, width=12.5, height=3.8, sharex=True)
     for axis, (name, title, label, limits) in zip(axes.flat, PANELS, strict=True):
         ours = {variant: mnist.read(paths[variant], name) for variant in looks if variant in paths}
-        mnist.panel(axis, colours, ours, published.series(f"ed_fig_4a_{name}"), limits)
+        _overlay.panel(axis, colours, ours, published.series(f"ed_fig_4a_{name}"), limits)
         axis.set(title=title, ylabel=label)
         if name != "weight_magnitude":
-            mnist.percent(axis)
+            _overlay.percent(axis)
     for axis in axes[-1]:
         axis.set_xlabel("task")
     handles = [_style.swatch(colour, label) for colour, label in looks.values()]
     accuracies = {variant: _read.read(path, "online_accuracy") for variant, path in paths.items()}
-    figure.legend(handles=[*handles, *mnist.kinds()], loc="outside lower center", ncols=5,
-                  title=choice(accuracies) or None, title_fontsize=10)  # fmt: skip
-    mnist.heading(figure, {metric.seeds for metric in accuracies.values()})
+    figure.legend(handles=[*handles, *_overlay.kinds()], loc="outside lower center", ncols=5,
+                  title=_methods.choice(accuracies, mnist.METHODS) or None, title_fontsize=10)  # fmt: skip
+    _overlay.heading(figure, {metric.seeds for metric in accuracies.values()})
     return figure
-
-
-def choice(accuracies: dict[str, _read.Metric]) -> str:
-    """What the article's criterion chooses from our runs, for each grid that is there as a whole."""
-    words = []
-    for method in mnist.METHODS:
-        best = mnist.chosen(accuracies, method)
-        if best is not None:
-            note = "as shown" if best == method.shown else f"shown is {method.grid[method.shown]}"
-            words.append(f"{_style.METHOD_NAMES[method.name]} {method.grid[best]} ({note})")
-    half = -(-len(words) // 2)
-    lines = [", ".join(part) for part in (words[:half], words[half:]) if part]
-    return "Highest mean accuracy over all tasks, our runs: " + ",\n".join(lines) if words else ""
-
-
-def _looks(paths: dict[str, Path]) -> dict[str, tuple[str, str]]:
-    """variant -> (colour, label): the shown setting of each method, and what belongs to no grid."""
-    looks = {m.shown: (_style.METHOD_COLOURS[m.name], _style.METHOD_NAMES[m.name]) for m in mnist.METHODS}
-    for variant, path in paths.items():
-        if variant not in IN_GRIDS:
-            algorithm = _read.settings(path)["algorithm"]["name"]
-            colour = _style.method_colour(variant, algorithm, {colour for colour, _ in looks.values()})
-            label = _style.method_name(variant, algorithm)
-            taken = {label for _, label in looks.values()}
-            looks[variant] = (colour, variant.replace("_", " ") if label in taken else label)
-    return looks

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perennial import published
+from perennial.figures import _methods, _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
-from perennial.figures import _read, _style
 
 TITLE = "Extended Data Fig. 4b: sensitivity of the methods on online permuted MNIST"
 CAPTION = (
@@ -30,7 +30,9 @@ HIGHEST = 96.0
 
 def needs(study) -> list[tuple[str, str]]:
     """The active ones of the grids."""
-    return mnist.active(study, mnist.EXPERIMENT, {variant for method in METHODS for variant in method.grid})
+    return _overlay.active(
+        study, mnist.EXPERIMENT, {variant for method in METHODS for variant in method.grid}
+    )
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -42,10 +44,10 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     for axis, method in zip(axes.flat, METHODS, strict=True):
         looks = dict(zip(method.grid, COLOURS, strict=True))
         limits = (LOWEST.get(method.name, 91.0), HIGHEST)
-        mnist.panel(axis, looks, ours, theirs, limits)
+        _overlay.panel(axis, looks, ours, theirs, limits)
         _ends(axis, looks, ends)
         axis.set(title=_style.METHOD_NAMES[method.name], xlim=(-20, 830))
-        mnist.percent(axis)
+        _overlay.percent(axis)
         axis.legend(handles=_settings(looks, method, ours), title=method.parameter, title_fontsize=9.5,
                     fontsize=9.5, loc="lower left", alignment="left")  # fmt: skip
     for axis in axes[:, 0]:
@@ -54,8 +56,8 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         axis.set_xlabel("task")
     diamond = _style.swatch(_style.INK, "published end, by eye", marker="D", linestyle="", markersize=5,
                             markerfacecolor=_style.PAPER)  # fmt: skip
-    figure.legend(handles=[*mnist.kinds(), diamond], loc="outside lower center", ncols=4)
-    mnist.heading(figure, {metric.seeds for metric in ours.values()})
+    figure.legend(handles=[*_overlay.kinds(), diamond], loc="outside lower center", ncols=4)
+    _overlay.heading(figure, {metric.seeds for metric in ours.values()})
     return figure
 
 
@@ -67,9 +69,9 @@ def _ends(axis: Axes, looks: dict[str, str], ends: dict[str, published.Series]) 
                       markerfacecolor=_style.PAPER, zorder=6, clip_on=False)  # fmt: skip
 
 
-def _settings(looks: dict[str, str], method: mnist.Method, ours: dict[str, _read.Metric]) -> list:
+def _settings(looks: dict[str, str], method: _methods.Method, ours: dict[str, _read.Metric]) -> list:
     """A panel's legend: which setting is shown in the article, and which our runs choose."""
-    best = mnist.chosen(ours, method)
+    best = _methods.chosen(ours, method)
     handles = []
     for variant, colour in looks.items():
         marks = ["shown"] * (variant == method.shown) + ["our runs' choice"] * (variant == best)

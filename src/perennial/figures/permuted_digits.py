@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from perennial.figures import _read, _style
+from perennial.figures import _methods, _read, _style
 
 EXPERIMENT = "permuted_digits"
 TITLE = "Online permuted digits"
@@ -41,10 +41,11 @@ def needs(study) -> list[tuple[str, str]]:
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """Four panels, one line per variant."""
     figure, axes = _style.panels(2, 2, height=3.3, sharex=True)
-    looks = _looks(metrics)
+    paths = {variant: path for (_, variant), path in metrics.items()}
+    looks = _methods.own_looks(paths)
     for axis, (name, title, label) in zip(axes.flat, PANELS, strict=True):
-        for variant, (path, colour, _) in looks.items():
-            _style.curve(axis, _shown(path, name), colour, zorder=3 if variant == "cbp" else 2)
+        for variant, (colour, _) in looks.items():
+            _style.curve(axis, _shown(paths[variant], name), colour, zorder=3 if variant == "cbp" else 2)
         axis.set_title(title)
         axis.set_ylabel(label)
         if name != "weight_magnitude":
@@ -53,7 +54,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
             axis.set_ylim(bottom=0)
     for axis in axes[-1]:
         axis.set_xlabel("task")
-    handles = [_style.swatch(colour, label) for _, colour, label in looks.values()]
+    handles = [_style.swatch(colour, label) for colour, label in looks.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(5, max(1, len(handles))))
     counts = {_read.read(path, "online_accuracy").seeds for path in metrics.values()}
     figure.suptitle(
@@ -71,16 +72,3 @@ def _shown(path: Path, name: str) -> _read.Metric:
     # Dimensions -> percent of the width, so that networks compare.
     hidden = metric.settings["network"]["hidden"]
     return replace(metric, values=metric.values * 100 * len(hidden) / sum(hidden))
-
-
-def _looks(metrics: dict[tuple[str, str], Path]) -> dict[str, tuple[Path, str, str]]:
-    """variant -> (file, colour, name in the legend)."""
-    looks: dict[str, tuple[Path, str, str]] = {}
-    for (_, variant), path in metrics.items():
-        algorithm = _read.settings(path)["algorithm"]["name"]
-        colour = _style.method_colour(variant, algorithm, {look[1] for look in looks.values()})
-        label = _style.method_name(variant, algorithm)
-        if label in {look[2] for look in looks.values()}:
-            label = variant.replace("_", " ")  # two variants of one method: their own names tell them apart
-        looks[variant] = (path, colour, label)
-    return looks

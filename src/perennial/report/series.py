@@ -21,6 +21,8 @@ PRINTED = {
         "online_accuracy", ("ed_fig_4b_cbp", "ed_fig_4a_online_accuracy", "ed_fig_3b_step_size")
     ),
     "permuted_mnist_width": ("online_accuracy", ("ed_fig_3b_width",)),
+    "continual_imagenet": ("test_accuracy", ("fig_1b", "fig_1c")),
+    "continual_imagenet_first_tasks": ("test_accuracy", ("fig_1b_first",)),
 }  # fmt: skip
 HOLE = 65535  #: stands for "not a number"
 
@@ -69,6 +71,7 @@ def _measures(file: Any) -> dict[str, dict]:
         found[metric] = {**base, "values": read.over_layers().values, "label": label}
         if len(rest) == 1:
             found[metric]["label"] = f"{label}, mean of {rest[0]}s"
+        if rest == ["layer"]:  # of epochs there are too many to look at one by one
             for k, coordinate in enumerate(read.coordinates[rest[0]]):
                 one = f"{label}, {rest[0]} {coordinate:g}"
                 found[f"{metric}/{k}"] = {**base, "values": read.values[:, :, k], "label": one}
@@ -130,7 +133,7 @@ def printed(experiment: str) -> dict[str, dict]:
     found = {}
     for key, line in [pair for figure in figures for pair in published.series(figure).items()]:
         mean = [round(float(v), 4) if np.isfinite(v) else None for v in line.mean]
-        variant = "linear_0.003" if key == "linear" else key
+        variant = "linear_0.003" if (experiment, key) == ("slowly_changing_regression", "linear") else key
         above = [int(k) for k in np.flatnonzero(line.above)]
         found[variant] = {"measure": measure, "x": _spaced(line.x), "mean": mean, "above": above,
                           "end": line.clipped_above}  # fmt: skip
