@@ -120,7 +120,8 @@ def _total_steps(settings: dict[str, Any], seeds: list[int], met: list[Any], dat
     """Run-steps of the block, from the first task of the first run."""
     module = registry.module("problems", settings["problem"]["name"])
     problem = module.Problem(engines.parse("problems", settings["problem"]), seeds[0], met[0], data)
-    return len(problem.task(0).order) * settings["tasks"] * len(seeds)
+    procedure = registry.module("procedures", settings["procedure"]["name"])
+    return procedure.steps(settings, problem) * settings["tasks"] * len(seeds)
 
 
 def _join(outcomes: list[Outcome]) -> Outcome:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import config, engines, one_thread, registry  # noqa: F401
+from perennial import config, engines, metrics, one_thread, registry  # noqa: F401
 from perennial.problems import Arrays
 from perennial.procedures.task_stream import TaskStream
 
@@ -85,6 +85,13 @@ def small(problem: str, algorithm: str, **changes: Any) -> dict[str, Any]:
         hidden = [40, 40] if algorithm == "cbp" else [40]
         changes = {"hidden": hidden, "precision": "float32", **changes}
     return variant(problem, hyper(algorithm), **changes)
+
+
+def measures(problem: str) -> list[str]:
+    """Every measure that fits a problem whose tasks are learnt in one pass."""
+    other = "online_accuracy" if problem == REGRESSION else "squared_error"
+    kinds = {name: metrics.module(name).KIND for name in metrics.names()}
+    return [name for name, kind in kinds.items() if kind in ("performance", "internals") and name != other]
 
 
 def engines_of(settings: dict[str, Any]) -> list[str]:

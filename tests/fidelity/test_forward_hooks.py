@@ -15,6 +15,7 @@ from perennial.algorithms import Clock, backprop, dropout
 from perennial.engines import stacked
 from perennial.networks.mlp import Network
 from perennial.networks.mlp import Settings as Shape
+from perennial.problems import Task
 from perennial.streams import Place
 
 CHANGERS = {
@@ -79,7 +80,7 @@ def test_an_algorithm_s_own_weights_are_learnt():
         h = np.tanh(x @ before["weight_0"][0] + before["bias_0"][0]) * gain
         return float((h @ before["weight_1"][0][:, 0] + before["bias_1"][0, 0] - y) ** 2)
 
-    trainer._step(torch.tensor(x)[None, None], torch.tensor([y]), Clock([0], 0, 0))
+    trainer.train([Task(x[None], np.array([y]), np.array([0]))], 0)
     moved = trainer.state()["weights"]["gain_0"][0] - 1.5
     bump = 1e-6 * np.eye(5)
     slope = [(error(1.5 + d) - error(1.5 - d)) / 2e-6 for d in bump]

@@ -9,7 +9,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import metrics, sequences, store, training
+from perennial import sequences, store, training
 
 SEEDS = list(range(30))
 # Blocks of 30, 8, 2 and 1 runs: backwards, mixed, at other places than in the whole.
@@ -78,8 +78,7 @@ def fingerprints(
 @pytest.mark.parametrize("problem", SHAPES)
 def test_block_and_threads_do_not_matter_to_a_job(problem, algorithm, files):
     """Both engines, everything measured; the fused one with one and two threads."""
-    other = "online_accuracy" if problem == REGRESSION else "squared_error"
-    measures = {name: {"every": 1} for name in metrics.names() if name != other}
+    measures = {name: {"every": 1} for name in support.measures(problem)}
     shape = {"flip_every": STEPS} if problem == REGRESSION else {"probe_examples": 10}
     settings = support.small(problem, algorithm, measures=measures, **shape)
     for engine in support.engines_of(settings):

@@ -153,11 +153,11 @@ def test_other_settings_are_the_oracle_s_too(name, monkeypatch):
 MISTAKES = {
     "utility without bias correction": ('score = units["utility"] / correction', 'score = units["utility"]', {}),
     "mean without bias correction": (
-        'h, units["mean_feature"] / correction', 'h, units["mean_feature"]', {}
+        'mean = units["mean_feature"] / correction\n    y', 'mean = units["mean_feature"]\n    y', {}
     ),
     "mature one step too early": ('units["age"] > settings.maturity', 'units["age"] >= settings.maturity', {}),
     "outgoing weights are kept": ("    out[run, unit] = 0\n", "", {}),
-    "bias is kept": ("    bias[run, unit] = 0\n", "", {}),
+    "bias is kept": ('    weights[f"bias_{layer}"][run, unit] = 0\n', "", {}),
     "only ages are forgotten": ('(units["utility"], units["mean_feature"], units["age"])', '(units["age"],)', {}),
     "age is kept": ('units["mean_feature"], units["age"]):', 'units["mean_feature"]):', {}),
     "most useful first": ("mature, score, torch.inf)", "mature, -score, torch.inf)", {}),
@@ -167,15 +167,15 @@ MISTAKES = {
     "new weights are too large": ("* network.bounds[layer]", "* 2 * network.bounds[layer]", {}),
     "one unit's draw serves all": ("layer + UNIT_STRIDE * (unit + 1)", "layer + UNIT_STRIDE", {}),
     "renewed one layer after the other": (
-        "chosen = [_test(settings, state, layer, h, clock) for layer, h in enumerate(features)]\n"
+        "chosen = [_test(settings, network, state, layer, h, clock) for layer, h in enumerate(features)]\n"
         "    for layer, units in enumerate(chosen):\n",
-        "for layer, h in enumerate(features):\n        units = _test(settings, state, layer, h, clock)\n",
+        "for layer, h in enumerate(features):\n        units = _test(settings, network, state, layer, h, clock)\n",
         {"replacement_rate": 0.3},
     ),
     "mean is zeroed before it is used": ("+= mean * out", "+= 0 * mean * out", {"bias_transfer": "on"}),
-    "adam's memory is kept": ("moments[f\"weight_{layer}\"][run, :, unit] = 0", "pass", {"optimiser": "adam"}),
+    "adam's memory is kept": ("network.incoming(memory, layer)[run, unit] = 0", "pass", {"optimiser": "adam"}),
     "adam forgets but outgoing weights": (
-        "        moments[f\"weight_{layer + 1}\"][run, unit] = 0\n", "", {"optimiser": "adam"}
+        "            network.outgoing(memory, layer)[run, unit] = 0\n", "", {"optimiser": "adam"}
     ),
     "old weights judge": ("    _gradient_step(settings, state, gradients)\n    chosen", "    chosen", {}),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
 
-from perennial import engines, metrics, store
+from perennial import engines, store
 from perennial.lazy import torch
 
 IMAGES, TASKS, PIECE = 70, 3, 50
@@ -34,8 +34,7 @@ def finish(runs):
 
 
 def settings_of(problem, algorithm, **changes):
-    other = "online_accuracy" if problem == REGRESSION else "squared_error"
-    measures = {name: {"every": 2} for name in metrics.names() if name != other}
+    measures = {name: {"every": 2} for name in support.measures(problem)}
     return support.small(problem, algorithm, tasks=TASKS, measures=measures, **SHAPES[problem], **changes)
 
 

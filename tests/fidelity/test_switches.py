@@ -27,9 +27,9 @@ from perennial.streams import Place
 
 SHIPPED = {
     "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist", "continual_imagenet"),
-    "networks": ("mlp",),
+    "networks": ("mlp", "convnet"),
     "algorithms": tuple(support.SHIPPED),
-    "procedures": ("task_stream",),
+    "procedures": ("task_stream", "task_epochs"),
 }
 # Where each switch is worked by hand: the functions of this file, or of another one, whose name begins like this.
 WORKED = {
@@ -53,7 +53,10 @@ WORKED = {
     "online_normalisation.guard": "test_online_normalisation.test_guard",
     "online_normalisation.initialisation": "test_online_normalisation.test_initialisation",
     "online_normalisation.probe": "test_online_normalisation.test_probe",
+    "cbp.renewed_velocity": "test_passes.test_renewed_velocity",
     "task_stream.reset": "test_stream_switches.test_reset",
+    "task_epochs.reset": "test_passes.test_reset",
+    "task_epochs.head_velocity": "test_passes.test_head_velocity",
 }
 
 

@@ -2,17 +2,20 @@
 
 After each gradient step every hidden unit's utility is updated. A small share of the mature units, those of
 lowest utility, start afresh: new incoming weights, zero outgoing weights. (Nature 2024, Methods, eq. 1; the
-two-part utility of arXiv 2306.13812, eqs. 4-8, made the published curves of the regression and of MNIST.)
+two-part utility of arXiv 2306.13812, eqs. 4-8, made the published curves of the regression, MNIST and ImageNet.)
+
+A unit is what the network says it is: one of a fully connected layer, or a channel of a convolution, which is at
+many places of the image and whose means are taken over all of them.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from perennial import streams
-from perennial.algorithms import Clock, State, _moments
+from perennial.algorithms import Clock, State, _moments, backprop
 from perennial.lazy import torch
 from perennial.settings import switch
 from perennial.streams import tensors
@@ -65,6 +68,13 @@ class Settings(_moments.Settings):
         code="meant, but the mean is set to zero before it is used: off",
     )
     optimiser: Literal["sgd", "adam"] = Field("sgd", description="the gradient step before the replacement")
+    momentum: float = Field(0, ge=0, lt=1, description="share of the last change that is made again (mu)")
+    renewed_velocity: Literal["kept", "zero"] = switch(
+        "kept",
+        "the velocities of a replaced unit's weights (momentum only)",
+        paper="not mentioned",
+        code="kept: for about ten steps they push the new weights as they did the old ones",
+    )
     adam_bias_correction: Literal["standard", "gnt_bug"] = switch(
         "standard",
         "bias correction of Adam with a step count for each weight (optimiser: adam only)",
@@ -72,10 +82,12 @@ class Settings(_moments.Settings):
         code="an in-place call acts on a temporary: step_size (1 - beta_2^t) m / (sqrt(v) + epsilon)",
     )
 
+    _momentum = model_validator(mode="after")(backprop.no_momentum_on_adam)
+
 
 def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
     """Per hidden layer: utility, mean activation and age [r, h], and the fraction saved up [r]."""
-    state: State = {"optimiser": {}, "algorithm": {}}
+    state: State = {"optimiser": backprop.velocity(settings, weights), "algorithm": {}}
     if settings.optimiser == "adam":
         state["optimiser"] = {
             kind: {name: torch.zeros_like(w) for name, w in weights.items()}
@@ -98,7 +110,7 @@ def update(
     """One gradient step, then test every unit and renew the least useful. The choice is made in all layers
     before any unit is renewed, so that utilities are those of the trained network."""
     _gradient_step(settings, state, gradients)
-    chosen = [_test(settings, state, layer, h, clock) for layer, h in enumerate(features)]
+    chosen = [_test(settings, network, state, layer, h, clock) for layer, h in enumerate(features)]
     for layer, units in enumerate(chosen):
         for run, unit in units:
             _renew(settings, network, state, layer, run, unit, clock)
@@ -110,7 +122,7 @@ def _gradient_step(settings: Settings, state: State, gradients: Any) -> None:
         if settings.optimiser == "adam":
             _adam_step(settings, state["optimiser"], name, w, g)
         else:
-            w.add_(g, alpha=-settings.step_size)
+            backprop.descend(settings, state["optimiser"], name, w, g)
 
 
 def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) -> None:
@@ -126,19 +138,24 @@ def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) 
     w.sub_(settings.step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))
 
 
-def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) -> list[tuple[int, int]]:
+def _test(
+    settings: Settings, network: Any, state: State, layer: int, features: Any, clock: Clock
+) -> list[tuple[int, int]]:
     """Update utilities and ages of one layer; the (run, unit) pairs to renew, least useful first.
 
     Args:
-        h: activations [r, b, h] of the forward pass just done.
+        features: activations [r, b, h p] of the forward pass just done.
     """
+    h = network.by_unit(layer, features)  # [r, b, h, p]
     units, eta = state["algorithm"][f"hidden_{layer}"], settings.utility_decay
     units["age"] += 1
     correction = _moments.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
-    units["mean_feature"].mul_(eta).add_(h.mean(1), alpha=1 - eta)
-    y = _instantaneous_utility(
-        settings.utility, state["weights"], layer, h, units["mean_feature"] / correction
-    )
+    units["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
+    # [r, h, p, o, ...] -> [r, h, p], and [r, h, i] -> [r, h]
+    outgoing = network.outgoing(state["weights"], layer).abs().flatten(3).mean(3)
+    incoming = network.incoming(state["weights"], layer).abs().mean(2)
+    mean = units["mean_feature"] / correction
+    y = _instantaneous_utility(settings.utility, outgoing, incoming, h, mean)
     units["utility"].mul_(eta).add_(y, alpha=1 - eta)
     mature = units["age"] > settings.maturity_threshold
     number = _number_to_replace(settings, units, mature, layer, clock)  # [r]
@@ -151,21 +168,27 @@ def _test(settings: Settings, state: State, layer: int, h: Any, clock: Clock) ->
     return [(r, int(rank[r, k])) for r in range(len(number)) for k in range(int(number[r]))]
 
 
-def _instantaneous_utility(kind: str, weights: dict[str, Any], layer: int, h: Any, mean: Any) -> Any:
-    """y [r, h] of every unit. Means instead of the papers' sums: the ranking in a layer is the same."""
-    outgoing = weights[f"weight_{layer + 1}"].abs().mean(2)  # [r, h, o] -> [r, h]
-    incoming = weights[f"weight_{layer}"].abs().mean(1)  # [r, i, h] -> [r, h]
-    activity = h.abs().mean(1)  # [r, b, h] -> [r, h]
-    deviation = (h - mean.unsqueeze(1)).abs().mean(1)
-    if kind == "contribution":
-        return outgoing * activity  # Nature eq. 1
-    if kind == "zero_contribution":
-        return outgoing * deviation  # arXiv eqs. 4-5
-    if kind == "adaptable_contribution":
-        return outgoing * deviation / incoming  # arXiv eqs. 6-8
+def _instantaneous_utility(kind: str, outgoing: Any, incoming: Any, h: Any, mean: Any) -> Any:
+    """y [r, h] of every unit. Means instead of the papers' sums: the ranking in a layer is the same.
+
+    Args:
+        outgoing: mean magnitude of the outgoing weights [r, h, p]; p = 1 where they are those of all places.
+        incoming: mean magnitude of the incoming weights [r, h].
+        h: activations [r, b, h, p].
+        mean: running mean activation [r, h].
+    """
     if kind == "adaptation":
         return 1 / incoming
-    return outgoing if kind in ("weight", "random") else deviation / incoming
+    if kind in ("weight", "random"):
+        return outgoing.mean(2)
+    if kind == "contribution":
+        return (outgoing * h.abs().mean(1)).mean(2)  # Nature eq. 1
+    deviation = (h - mean[:, None, :, None]).abs().mean(1)  # [r, b, h, p] -> [r, h, p]
+    if kind == "zero_contribution":
+        return (outgoing * deviation).mean(2)  # arXiv eqs. 4-5
+    if kind == "adaptable_contribution":
+        return (outgoing * deviation).mean(2) / incoming  # arXiv eqs. 6-8
+    return deviation.mean(2) / incoming
 
 
 def _number_to_replace(settings: Settings, units: State, mature: Any, layer: int, clock: Clock) -> Any:
@@ -188,19 +211,21 @@ def _renew(
 ) -> None:
     """Start one unit afresh: fresh incoming weights, zero bias and outgoing weights, nothing remembered."""
     weights, units = state["weights"], state["algorithm"][f"hidden_{layer}"]
-    into, bias, out = (weights[name] for name in (f"weight_{layer}", f"bias_{layer}", f"weight_{layer + 1}"))
+    into, out = network.incoming(weights, layer), network.outgoing(weights, layer)  # views
     if settings.bias_transfer == "on":
         correction = 1 - settings.utility_decay ** int(units["age"][run, unit])
         mean = units["mean_feature"][run, unit] / correction
-        weights[f"bias_{layer + 1}"][run] += mean * out[run, unit]
+        # [p, o, ...] -> [o]; without padding a convolution's sum has all weights of its kernel
+        weights[f"bias_{layer + 1}"][run] += mean * out[run, unit].transpose(0, 1).flatten(1).sum(1)
     one = Clock([clock.seeds[run]], clock.task, clock.step)
-    u = tensors.uniforms(streams.REPLACEMENT, one, layer + UNIT_STRIDE * (unit + 1), into.shape[1])[0]
-    into[run, :, unit] = (u.to(into.dtype) * 2 - 1) * network.bounds[layer]
-    bias[run, unit] = 0
+    u = tensors.uniforms(streams.REPLACEMENT, one, layer + UNIT_STRIDE * (unit + 1), into.shape[2])[0]
+    into[run, unit] = (u.to(into.dtype) * 2 - 1) * network.bounds[layer]
+    weights[f"bias_{layer}"][run, unit] = 0
     out[run, unit] = 0
     for values in (units["utility"], units["mean_feature"], units["age"]):
         values[run, unit] = 0
-    for moments in state["optimiser"].values():  # Adam only
-        moments[f"weight_{layer}"][run, :, unit] = 0
-        moments[f"bias_{layer}"][run, unit] = 0
-        moments[f"weight_{layer + 1}"][run, unit] = 0
+    for kind, memory in state["optimiser"].items():
+        if kind != "velocity" or settings.renewed_velocity == "zero":
+            network.incoming(memory, layer)[run, unit] = 0
+            memory[f"bias_{layer}"][run, unit] = 0
+            network.outgoing(memory, layer)[run, unit] = 0

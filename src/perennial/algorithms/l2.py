@@ -21,6 +21,7 @@ init = backprop.init
 def update(
     settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
 ) -> None:
-    """w <- w - step_size (g + weight_decay w)."""
+    """w <- w - step_size (g + weight_decay w); with momentum the decay is part of the velocity."""
     for name, w in state["weights"].items():
-        w.add_(gradients[name] + settings.weight_decay * w, alpha=-settings.step_size)
+        g = gradients[name] + settings.weight_decay * w
+        backprop.descend(settings, state["optimiser"], name, w, g)

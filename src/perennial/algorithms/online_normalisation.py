@@ -15,7 +15,7 @@ from pydantic import Field
 
 from perennial.algorithms import Clock, State, backprop
 from perennial.lazy import torch
-from perennial.settings import switch
+from perennial.settings import Unfit, switch
 
 CLAMP = 5.0  # Chiley et al.'s code
 
@@ -61,6 +61,8 @@ class Settings(backprop.Settings):
 
 def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
     """Per hidden layer [r, h]: mean 0, variance 1, both error controls 0; gains 1 and shifts 0 join the weights."""
+    if not hasattr(network, "sizes"):
+        raise Unfit("online_normalisation: takes fully connected networks only (allowed: network: mlp)")
     weights, units = dict(weights), {}
     for layer in range(network.layers - 1):
         like = weights[f"bias_{layer}"]  # [r, h]
@@ -76,7 +78,7 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
         if settings.affine == "learned":
             weights[f"gain_{layer}"] = torch.ones_like(like)
             weights[f"shift_{layer}"] = torch.zeros_like(like)
-    return {"weights": weights, "optimiser": {}, "algorithm": units}
+    return {"weights": weights, "optimiser": backprop.velocity(settings, weights), "algorithm": units}
 
 
 update = backprop.update

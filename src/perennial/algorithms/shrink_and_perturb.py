@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from perennial import registry, streams
-from perennial.algorithms import Clock, State, l2
+from perennial.algorithms import Clock, State, backprop, l2
 from perennial.settings import switch
 from perennial.streams import tensors
 
@@ -30,6 +30,8 @@ class Settings(l2.Settings):
     )
     optimiser: Literal["sgd", "adam"] = Field("sgd", description="the gradient step before the noise")
 
+    _momentum = model_validator(mode="after")(backprop.no_momentum_on_adam)
+
 
 @functools.cache
 def descent(settings: Settings) -> tuple[str, Any]:
@@ -39,7 +41,8 @@ def descent(settings: Settings) -> tuple[str, Any]:
     """
     name = {"sgd": "l2", "adam": "adam"}[settings.optimiser]
     own = registry.module("algorithms", name).Settings
-    return name, own(step_size=settings.step_size, weight_decay=settings.weight_decay)
+    momentum = {"momentum": settings.momentum} if settings.optimiser == "sgd" else {}
+    return name, own(step_size=settings.step_size, weight_decay=settings.weight_decay, **momentum)
 
 
 def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:

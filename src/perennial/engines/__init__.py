@@ -39,10 +39,10 @@ class Trainer(Protocol):
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn task number `index` of each run; the performance before each update, [r, steps].
 
-        Squared error for a regression; 1 or 0 for a right or wrong class.
+        Squared error for a regression; 1 or 0 for a right or wrong class; of a mini-batch the mean.
 
         Args:
-            start, stop: the piece of the task, in examples; the state is that before `start`.
+            start, stop: the piece of the task, in steps; the state is that before `start`.
         """
         ...
 
@@ -126,8 +126,9 @@ def _is_wide(settings: dict[str, Any]) -> bool:
 def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
     """Why an engine has no fast path for a variant, if so."""
     name = settings["algorithm"]["name"]
-    if settings["network"]["name"] != "mlp":
-        return f"it has no fast path for network '{settings['network']['name']}'"
+    for kind, own in (("network", "mlp"), ("procedure", "task_stream")):
+        if settings[kind]["name"] != own:
+            return f"it has no fast path for {kind} '{settings[kind]['name']}'"
     module = fast_path(engine, name)
     if module is None:
         return f"algorithm '{name}' has no file in engines/{engine}"

@@ -51,9 +51,14 @@ class Network:
         settings: hidden layers and activation.
         inputs: number of inputs i.
         outputs: number of outputs o.
+        shape: of an image, where the inputs are one; here they are just numbers.
     """
 
-    def __init__(self, settings: Settings, inputs: int, outputs: int) -> None:
+    stackable = True
+
+    def __init__(
+        self, settings: Settings, inputs: int, outputs: int, shape: tuple[int, ...] | None = None
+    ) -> None:
         self.activation = settings.activation
         self.sizes = (inputs, *settings.hidden, outputs)
         self.layers = len(self.sizes) - 1
@@ -101,6 +106,18 @@ class Network:
             x = activate_array(self.activation, x @ weights[f"weight_{layer}"] + weights[f"bias_{layer}"])
             found.append(x)
         return found
+
+    def incoming(self, arrays: dict[str, Any], layer: int) -> Any:
+        """What each unit of a hidden layer receives: [r, h, i], a view of arrays shaped like the weights."""
+        return arrays[f"weight_{layer}"].transpose(1, 2)  # [r, i, h]
+
+    def outgoing(self, arrays: dict[str, Any], layer: int) -> Any:
+        """What each unit of a hidden layer gives: [r, h, p, o], a view; a unit has p = 1 place."""
+        return arrays[f"weight_{layer + 1}"].unsqueeze(2)  # [r, h, o]
+
+    def by_unit(self, layer: int, features: Any) -> Any:
+        """A hidden layer's activations [r, b, h] by unit and place: [r, b, h, p]."""
+        return features.unsqueeze(3)
 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:

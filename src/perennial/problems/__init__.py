@@ -1,7 +1,7 @@
 """What is to be learnt. One file per problem, found by its name.
 
 A problem is a stream of tasks. A task is a small table of examples and the order in which they are shown,
-one at a time. A problem's file exports:
+one at a time or in mini-batches. A problem's file exports:
 
     Settings    its settings, with its fidelity switches
     DATASET     the name of the data set it needs, or None
@@ -23,14 +23,20 @@ Arrays = dict[str, np.ndarray]
 class Task:
     """One task of one run.
 
-    Example s of the task is row `order[s]` of the table; where there is a permutation, input k of the network
-    is column `permutation[k]` of that row.
+    Step s of the task shows rows `order[s batch : (s + 1) batch]` of the table; where there is a permutation, input k
+    of the network is column `permutation[k]` of the row.
     """
 
     inputs: np.ndarray  # [n, i] float32; shared between tasks where possible
     targets: np.ndarray  # [n] float32 for a regression, int64 class labels for a classification
-    order: np.ndarray  # [steps] int64 rows of the table
+    order: np.ndarray  # [steps batch] int64 rows of the table
     permutation: np.ndarray | None = None  # [i] int64
+    batch: int = 1  # examples of a step
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, each of which is one update."""
+        return len(self.order) // self.batch
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
         """The network's inputs for those rows of the table: [len(rows), i]."""
@@ -43,7 +49,7 @@ class Problem(Protocol):
 
     inputs: int
     outputs: int
-    loss: str  # squared_error | cross_entropy
+    loss: str  # squared_error | cross_entropy, the mean over a mini-batch
     axis: str  # what the results are counted in: example | task
 
     def task(self, index: int) -> Task:
@@ -56,4 +62,16 @@ class Problem(Protocol):
 
     def coordinate(self, index: int) -> int:
         """Where task `index` lies on the axis."""
+        ...
+
+
+class Tested(Problem, Protocol):
+    """A problem whose tasks are learnt in several passes over the same examples, and have others for tests."""
+
+    def order(self, index: int, epoch: int) -> np.ndarray:
+        """[n] int64: rows of the task's table in the order of pass number `epoch`, counted from 0."""
+        ...
+
+    def test(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Test examples of task `index` and their labels: [n, i] float32, [n] int64."""
         ...

@@ -4,7 +4,8 @@ A procedure's file exports `Settings` and
 
     run(settings, seeds, sequences, dataset, engine, progress, device="cpu", keeper=None) -> Outcome
 
-which trains the runs of `seeds` together. The training of a block knows nothing else about a procedure.
+which trains the runs of `seeds` together, and `steps(settings, problem)`, the updates of a run in one task. Either
+raises `Unfit` where problem or measures do not fit the procedure. The training of a block knows nothing else about it.
 Where a run can be cut in two without changing a number, its procedure offers all that it would need to go on.
 """
 

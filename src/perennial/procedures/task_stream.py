@@ -1,20 +1,12 @@
-"""A stream of tasks: before each task the internals are measured, then the task is learnt example by example.
-
-The runs of a group move in step, but nothing passes between them.
-"""
+"""A stream of tasks: before each task the internals are measured, then the task is learnt example by example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from typing import Any, Literal
 
-import numpy as np
-
-from perennial import engines, metrics, registry
-from perennial.engines import stacked
-from perennial.networks.mlp import Network
-from perennial.problems import Arrays, Problem, Task
-from perennial.procedures import Keeper, Measurement, Outcome, Progress
+from perennial.problems import Problem
+from perennial.procedures import _tasks
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 
@@ -30,168 +22,18 @@ class Settings(Base):
     )
 
 
-class TaskStream:
-    """One group of runs on its way through the tasks.
+class TaskStream(_tasks.Tasks):
+    """One group of runs on its way through the tasks."""
 
-    Args:
-        settings: canonical settings of the variant.
-        seeds: of the runs, in the order of axis r.
-        sequences: what each seed will meet.
-        dataset: arrays of the data set, if the problem has one.
-        engine: "fused", "stacked" or "graphed".
-        device: "cpu" or "cuda".
-    """
-
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        seeds: list[int],
-        sequences: list[Arrays],
-        dataset: Arrays | None,
-        engine: str,
-        device: str = "cpu",
-    ) -> None:
-        self.settings, self.seeds = settings, seeds
-        self.dtype, self.measures = settings["precision"], settings["measures"]
-        module = registry.module("problems", settings["problem"]["name"])
-        choices = engines.parse("problems", settings["problem"])
-        self.problems: list[Problem] = [
-            module.Problem(choices, seed, sequence, dataset)
-            for seed, sequence in zip(seeds, sequences, strict=True)
-        ]
-        one = self.problems[0]
-        self.network = Network(engines.parse("networks", settings["network"]), one.inputs, one.outputs)
-        self.reset = engines.parse("procedures", settings["procedure"]).reset
-        self.trainer = engines.trainer(engine, settings, one, self.network, seeds, device)
-        self.trainer.load({"weights": self._fresh(0)})
-        self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
-        self.tasks, self.steps = 0, 0  # done so far
-        self.performance: list[np.ndarray] = []  # of the task that is being learnt, by piece: [r, steps]
-
-    def task(self, index: int) -> None:
-        """Measure, then learn task number `index`."""
-        for _ in self.pieces(index):
-            pass
-
-    def pieces(self, index: int) -> Iterator[int]:
-        """The same in pieces, from where the task stands: the steps of each. Between two, runs can be cut."""
-        tasks = [problem.task(index) for problem in self.problems]
-        steps, begin = len(tasks[0].order), sum(piece.shape[1] for piece in self.performance)
-        if begin == 0:
-            if index > 0 and self.reset != "none":
-                self._reset(index)
-            self._measure_internals(index, tasks)
-        piece = self.trainer.piece or steps
-        for start in range(begin, steps, piece):
-            stop = min(start + piece, steps)
-            self.performance.append(self.trainer.train(tasks, index, start, stop))
-            self.steps += stop - start
-            if stop == steps:
-                self._close(index)
-            yield stop - start
-
-    def _close(self, index: int) -> None:
-        """The task is learnt: measure how well."""
-        performance = self._performance()
-        for name in self._due("performance", 0):
-            self.taken[name].append(metrics.module(name).measure(performance))
-        self.tasks, self.performance = index + 1, []
-
-    def _performance(self) -> np.ndarray:
-        """[r, steps] of the task so far."""
-        one, *more = self.performance
-        return np.concatenate([one, *more], axis=1) if more else one
-
-    def outcome(self) -> Outcome:
-        """Everything measured, and the last state."""
-        found = {name: self._measurement(name) for name in self.measures}
-        return Outcome(found, self.trainer.state(), self.steps)
-
-    def snapshot(self) -> dict[str, Any]:
-        """All that the runs need to go on from here, between two tasks or pieces of one."""
-        taken = {name: np.stack(found) for name, found in self.taken.items() if found}
-        done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps)}
-        begun = {"performance": self._performance()} if self.performance else {}
-        return {**done, **begun, "taken": taken, "state": self.trainer.state()}
-
-    def restore(self, kept: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
-        self.taken |= {name: list(found) for name, found in kept["taken"].items()}
-        self.performance = [kept["performance"]] if "performance" in kept else []
-        self.trainer.load(kept["state"])
-
-    def _fresh(self, task: int) -> dict[str, np.ndarray]:
-        """Initial weights of all runs, [r, ...]."""
-        runs = [self.network.init(seed, task, self.dtype) for seed in self.seeds]
-        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-
-    def _reset(self, index: int) -> None:
-        """Start the network, or its head, afresh. A reset head starts from zero, as Continual ImageNet's does."""
-        if self.reset == "network":
-            self.trainer.load({"weights": self._fresh(index)})
-            return
-        state = self.trainer.state()
-        for kind in ("weight", "bias"):
-            state["weights"][f"{kind}_{self.network.layers - 1}"][:] = 0
-        self.trainer.load(state)
-
-    def _due(self, kind: str, index: int) -> list[str]:
-        """Measures of a kind that are taken now."""
-        return [
-            name
-            for name, choice in self.measures.items()
-            if kind == metrics.module(name).KIND and (kind == "performance" or index % choice["every"] == 0)
-        ]
-
-    def _measure_internals(self, index: int, tasks: list[Task]) -> None:
-        due = self._due("internals", index)
-        if not due:
-            return
-        state = self.trainer.state()
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in due}
-        for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
-            own = stacked.run_of(state, r)  # run by run: never mixed
-            x = problem.probe(task).astype(self.dtype)
-            features = stacked.probe(self.settings["algorithm"], self.network, own, x)
-            weights = {name: w[0] for name, w in own["weights"].items()}
-            for name in due:
-                rows[name].append(metrics.module(name).measure(weights, features))
-        for name in due:
-            self.taken[name].append(np.stack(rows[name]))
-
-    def _measurement(self, name: str) -> Measurement:
-        module, every = metrics.module(name), self.measures[name]["every"]
-        values = np.stack(self.taken[name], axis=1)  # [r, task, *axes]
-        if module.KIND == "performance":  # bins of `every` tasks; an unfinished last bin is dropped
-            bins = values.shape[1] // every
-            values = values[:, : bins * every].reshape(len(values), bins, every).mean(axis=2)
-        one = self.problems[0]
-        first = [one.coordinate(k * every) for k in range(values.shape[1])]
-        coordinates = {one.axis: np.array(first)}
-        coordinates |= {axis: np.arange(1, values.shape[2] + 1) for axis in module.AXES}
-        about = (module.UNITS, module.DESCRIPTION, module.SOURCE)
-        return Measurement(values, (one.axis, *module.AXES), coordinates, *about)
+    def _begin(self, index: int) -> None:
+        """Start afresh what does; before the first task everything is fresh."""
+        if index > 0 and self.options.reset != "none":
+            self._reset(self.options.reset, index)
 
 
-def run(
-    settings: dict[str, Any],
-    seeds: list[int],
-    sequences: list[Arrays],
-    dataset: Arrays | None,
-    engine: str,
-    progress: Progress,
-    device: str = "cpu",
-    keeper: Keeper | None = None,
-) -> Outcome:
-    """Train the runs of `seeds` together, from the first task, or where they were kept, to the last."""
-    stream = TaskStream(settings, seeds, sequences, dataset, engine, device)
-    kept = keeper.kept() if keeper else None
-    if kept is not None:
-        stream.restore(kept)
-    for index in range(stream.tasks, settings["tasks"]):
-        for steps in stream.pieces(index):
-            progress(steps * len(seeds))
-            if keeper:
-                keeper.offer(stream.steps, stream.snapshot, finished=stream.tasks == settings["tasks"])
-    return stream.outcome()
+def steps(settings: dict[str, Any], problem: Problem) -> int:
+    """Updates of one run in one task."""
+    return problem.task(0).steps
+
+
+run = functools.partial(_tasks.run, TaskStream)

@@ -14,8 +14,8 @@ from perennial.engines.fused.rows import dot, less
 
 
 def unsupported(settings: Settings) -> str | None:
-    """All settings have a fast path."""
-    return None
+    """All but momentum."""
+    return "momentum has no compiled loop" if getattr(settings, "momentum", 0) else None
 
 
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:

@@ -36,7 +36,9 @@ FORGOTTEN = 1e-20
 
 
 def unsupported(settings: Settings) -> str | None:
-    """All but weight decay without Adam."""
+    """All but weight decay without Adam, and momentum."""
+    if settings.momentum:
+        return backprop.unsupported(settings)
     if settings.weight_decay and settings.optimiser == "sgd":
         return "continual backpropagation with weight decay has no compiled loop"
     return None

@@ -8,8 +8,8 @@ from perennial.engines.graphed.step import Stack
 
 
 def unsupported(settings: Settings) -> str | None:
-    """All settings have a fast path."""
-    return None
+    """All but momentum."""
+    return "momentum has no fast path" if getattr(settings, "momentum", 0) else None
 
 
 class Rule(step.Rule):

@@ -19,8 +19,8 @@ from perennial.lazy import torch
 
 
 def unsupported(settings: Settings) -> str | None:
-    """All settings have a fast path."""
-    return None
+    """All but momentum."""
+    return backprop.unsupported(settings)
 
 
 class Rule(step.Rule):

@@ -1,0 +1,67 @@
+"""Small runs of Continual ImageNet for the tests of this folder: made-up images, learnt in passes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from perennial import engines, registry
+from perennial.problems import Arrays
+from perennial.procedures.task_epochs import TaskEpochs
+
+CONVNET = {"name": "convnet", "channels": [4, 6, 8], "hidden": [10, 7]}
+MEASURES = (
+    "test_accuracy",
+    "test_accuracy_by_epoch",
+    "train_accuracy_by_epoch",
+    "online_accuracy",
+    "dead_units",
+)
+CLASSES, PER_CLASS = 6, 16
+
+
+@cache
+def images() -> Arrays:
+    """Six classes: each a pattern of its own, under noise."""
+    rng = np.random.default_rng(0)
+    patterns = rng.normal(size=(CLASSES, 1, 3, 8, 8)).repeat(4, axis=3).repeat(4, axis=4)
+    noise = rng.normal(size=(CLASSES, PER_CLASS, 3, 32, 32))
+    pixels = np.clip(128 + 50 * patterns + 40 * noise, 0, 255).astype(np.uint8).reshape(-1, 3, 32, 32)
+    names = np.array([f"n{c}".encode() for c in range(CLASSES)])
+    counts = np.full(CLASSES, PER_CLASS)
+    return {"images": pixels, "counts": counts, "names": names, "mean": pixels.mean(axis=0, dtype=np.float64)}
+
+
+def variant(algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Settings of a small run: 20 training images a task in mini-batches of 5.
+
+    Args:
+        changes: replace `network`, `tasks`, `precision` or `measures`; any other is a setting of the procedure.
+    """
+    given = {
+        "network": changes.pop("network", CONVNET),
+        "tasks": changes.pop("tasks", 2),
+        "precision": changes.pop("precision", "float64"),
+        "measures": {name: {"every": 1} for name in changes.pop("measures", MEASURES)},
+    }
+    procedure = {"name": "task_epochs", "epochs": 3, "batch_size": 5, **changes}
+    problem = {"name": "continual_imagenet", "classes": CLASSES, "train_per_class": 10, "test_per_class": 6}
+    return {**given, "algorithm": algorithm, "procedure": procedure, "problem": problem}
+
+
+def stream(settings: dict[str, Any], seeds: list[int], engine: str = "stacked") -> TaskEpochs:
+    """Runs before their first task."""
+    module = registry.module("problems", "continual_imagenet")
+    choices = engines.parse("problems", settings["problem"])
+    met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
+    return TaskEpochs(settings, seeds, met, images(), engine)
+
+
+def finish(runs: TaskEpochs) -> tuple[Any, dict[str, np.ndarray]]:
+    """The last state, and the values of each measure [r, ...], of runs that go on from where they are."""
+    for index in range(runs.tasks, runs.settings["tasks"]):
+        runs.task(index)
+    outcome = runs.outcome()
+    return outcome.state, {name: found.values for name, found in outcome.measurements.items()}
