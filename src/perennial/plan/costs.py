@@ -100,7 +100,8 @@ def points(settings: dict[str, Any], values: dict[str, int]) -> dict[str, int]:
     found = {}
     for name, choice in settings["measures"].items():
         times = settings["tasks"] / choice["every"]
-        whole = int(times) if metrics.module(name).KIND == "performance" else int(np.ceil(times))
+        binned = metrics.module(name).KIND != "internals" and not metrics.module(name).AXES
+        whole = int(times) if binned else int(np.ceil(times))
         found[name] = whole * values.get(name, 1)
     return found
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+FAR = 30.0  # times as many weights, or as few, beyond which a neighbour tells nothing
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -74,17 +76,22 @@ def in_order(work: Mapping[Kind, float]) -> list[Kind]:
 
 
 def nearest(kind: Kind, measured: Iterable[Kind], weights: Mapping[Kind, int]) -> Kind | None:
-    """The measured kind that is most like this one; None where the engine has none."""
+    """The measured kind that is most like this one.
+
+    None where nothing comes near: another algorithm or engine, or a network more than FAR times larger or smaller.
+    """
     own = kind.settings
+
+    def near(other: Kind) -> bool:
+        same = other.settings["algorithm"]["name"] == own["algorithm"]["name"]
+        close = 1 / FAR <= weights[other] / weights[kind] <= FAR
+        return same and close and (other.engine, other.device) == (kind.engine, kind.device)
 
     def likeness(other: Kind) -> tuple[float, ...]:
         its = other.settings
-        same = [
-            its[part] == own[part] for part in ("algorithm", "network", "procedure", "problem", "precision")
-        ]
-        called = its["algorithm"]["name"] == own["algorithm"]["name"]
+        choices = sum(its["algorithm"].get(key) == value for key, value in own["algorithm"].items())
         apart = abs(np.log(weights[other] / weights[kind]))
-        return (same[0], called, -apart, *map(float, same[1:]), -abs(other.runs - kind.runs))
+        same = [its[part] == own[part] for part in ("network", "procedure", "problem", "precision")]
+        return (choices, -apart, *map(float, same), -abs(other.runs - kind.runs))
 
-    pool = [other for other in measured if (other.engine, other.device) == (kind.engine, kind.device)]
-    return max(pool, key=likeness, default=None)
+    return max(filter(near, measured), key=likeness, default=None)
