@@ -1,4 +1,5 @@
-"""Speed of the graphed engine on a GPU. Writes benchmarks/gpu.md; says so in one line where there is no GPU.
+"""Speed of the graphed engine on a GPU. Writes benchmarks/gpu.md, and gpu.json, from which `perennial plan` reads GPU
+hours; says so in one line where there is no GPU.
 
 A net 784-w-w-w-10 with images like handwritten digits: a fifth of the pixels is lit. Every run has its own order and
 permutation. Times are of whole tasks, data included, after a first task that records the graph.
@@ -6,6 +7,7 @@ permutation. Times are of whole tasks, data included, after a first task that re
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
@@ -21,7 +23,7 @@ from perennial.networks.mlp import Network
 from perennial.networks.mlp import Settings as NetworkSettings
 from perennial.problems import Task
 
-TABLE = Path(__file__).with_name("gpu.md")
+TABLE, FIGURES = Path(__file__).with_name("gpu.md"), Path(__file__).with_name("gpu.json")
 INPUTS, CLASSES, IMAGES, ROUNDS = 784, 10, 2000, 5
 SHAPES = {100: (30, 300), 2000: (8, 30)}  # width -> runs in a stack
 STEPS = {100: 6403, 2000: 1283}  # of a task
@@ -125,15 +127,22 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def row(name: str, width: int, runs: int, device: str, peak: float, steps: int) -> str:
-    """One line of the table."""
+def row(name: str, width: int, runs: int, device: str, peak: float, steps: int) -> tuple[str, dict[str, Any]]:
+    """One line of the table, and the same for `perennial plan`."""
     algorithm = ALGORITHMS[name]
     rate = run_steps_per_second(algorithm, width, runs, device, steps)
     single = run_steps_per_second(algorithm, width, runs, device, min(steps, 200), graph=False)
     share, apart = rate * bytes_moved(width) / peak, grouping(algorithm, width, device)
     line = f"| {name} | {width} | {runs} | {rate:,.0f} | {1e6 / rate:.3g} | {single:,.0f} | {share:.0%} | {apart} |"
     print(line, file=sys.stderr, flush=True)
-    return line
+    weights = sum(i * o for i, o in pairwise((INPUTS, width, width, width, CLASSES)))
+    figures = {
+        "algorithm": algorithm["name"],
+        "weights": weights,
+        "runs": runs,
+        "seconds_per_run_step": 1 / rate,
+    }
+    return line, figures
 
 
 def main() -> None:
@@ -156,13 +165,15 @@ def main() -> None:
         "| algorithm | w | runs | run-steps/s | µs per run-step | eager, run-steps/s | share | grouping |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
-    lines = [
+    rows = [
         row(name, width, runs, device, peak, STEPS[width])
         for width, stacks in SHAPES.items()
         for runs in stacks
         for name in ALGORITHMS
     ]
-    TABLE.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+    TABLE.write_text("\n".join([*head, *(line for line, _ in rows)]) + "\n", encoding="utf-8")
+    found = {"device": provenance.device(device), "rows": [figures for _, figures in rows]}
+    FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"written: {TABLE.relative_to(Path.cwd()) if TABLE.is_relative_to(Path.cwd()) else TABLE}")
 
 

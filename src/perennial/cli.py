@@ -4,6 +4,7 @@ perennial run permuted_digits cbp --seed 3      train one seed here, without Sna
 perennial verdicts                              the table of verdicts, and where the report is
 perennial provenance results/laptop/report.html what a result was made from, and whether that is still there
 perennial check                                 whether the config is good
+perennial plan                                  what a run would do and cost on this machine
 perennial schema                                write the JSON schema that editors use
 """
 
@@ -124,6 +125,14 @@ def check(options: argparse.Namespace) -> int:
     return 0
 
 
+def plan(options: argparse.Namespace) -> int:
+    """Say what a run would do, and what it would cost on this machine."""
+    from perennial.plan import command
+
+    command.plan(_study(options), options)
+    return 0
+
+
 def _tasks(study: Study, experiment: str) -> str:
     """`800`, or `48 to 4800` where variants differ."""
     counts = sorted({study.tasks(experiment, variant) for variant in study.variants(experiment)})
@@ -171,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="perennial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, verdicts, provenance, check, schema):
+    for command in (run, verdicts, provenance, check, plan, schema):
         sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         sub.set_defaults(command=command)
         if command is provenance:
@@ -185,7 +194,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("experiment", nargs="?", help="an experiment of the config; default: all")
         if command is run:
             _add_run_options(sub)
+        if command is plan:
+            _add_plan_options(sub)
     return parser
+
+
+def _add_plan_options(parser: argparse.ArgumentParser) -> None:
+    from perennial.plan import options
+
+    options.add(parser)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

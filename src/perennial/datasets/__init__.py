@@ -12,7 +12,8 @@ and one of
     arrays      its named arrays, read from the user's folder where it needs one
     prepare     for arrays larger than memory: does the slow work, and gives what writes them piece by piece
 
-and, where it works in parallel, THREADS: the most that are of use.
+and, where it works in parallel, THREADS: the most that are of use. `stand_in` may give made-up arrays like the real
+ones: `perennial plan` times training on them where the data are not there yet.
 """
 
 from __future__ import annotations

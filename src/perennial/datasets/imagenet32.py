@@ -21,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from perennial.datasets import DataError, _downsampled, _photographs
+from perennial.datasets import DataError, _downsampled, _made_up, _photographs
+from perennial.problems import Arrays
 
 SHA256 = None  # which images there are is up to the user's folder
 SOURCE = "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge (2012, training part)"
@@ -63,3 +64,8 @@ def prepare(root: Path | None, scratch: Path, threads: int) -> Callable[[Any], N
         if (root / name).is_dir():
             return _photographs.prepare(root / name, scratch, threads)
     raise DataError(f"data set 'imagenet32': {root} has neither {BATCHES} nor {PHOTOGRAPHS[0]}; {HELP}")
+
+
+def stand_in() -> Arrays:
+    """Made-up images in place of 1,000 classes of 1,300, for timing alone."""
+    return _made_up.photographs(1000, 1300, 32)

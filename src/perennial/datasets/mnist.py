@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial.datasets import DataError, _torchvision
+from perennial.datasets import DataError, _made_up, _torchvision
 from perennial.problems import Arrays
 
 SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
@@ -52,6 +52,11 @@ def arrays(root: Path | None) -> Arrays:
         return _read(root)
     with tempfile.TemporaryDirectory() as temporary:
         return _read(Path(temporary), given=False)
+
+
+def stand_in() -> Arrays:
+    """Made-up images of the same shape and share of lit pixels, for timing alone."""
+    return _made_up.digits(60_000, 28, 255, lit=0.19)
 
 
 def _read(root: Path, given: bool = True) -> Arrays:

@@ -1,0 +1,31 @@
+"""What a GPU was measured to do: benchmarks/gpu.json, written by benchmarks/gpu.py. Without it nothing is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perennial import engines
+
+FILE = Path(__file__).parents[3] / "benchmarks" / "gpu.json"
+NO_FIGURES = "no GPU figures: benchmarks/gpu.py has not been run"
+
+
+def read(path: Path = FILE) -> dict[str, Any]:
+    """The table: `device` and `rows`; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def seconds_per_run_step(table: dict[str, Any], settings: dict[str, Any], weights: int) -> float | None:
+    """Seconds of a GPU per run-step, from the row of the same algorithm nearest in size, scaled by the weights.
+
+    None where the table has no such row, or where the variant would not be given to a GPU.
+    """
+    rows = [row for row in table.get("rows", []) if row["algorithm"] == settings["algorithm"]["name"]]
+    if not rows or not engines._is_wide(settings) or engines._why_not("graphed", settings):
+        return None
+    row = min(rows, key=lambda row: (abs(np.log(row["weights"] / weights)), -row["runs"]))
+    return row["seconds_per_run_step"] * weights / row["weights"]
