@@ -5,7 +5,7 @@
 times less. Exists for the algorithms that have a file in `engines/fused/`; CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
 pooling took. Exists for the algorithms that have a file in `engines/pooled/`; CPU.
-`graphed`: the fully connected networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
+`graphed`: fully connected networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
 algorithms that have a file in `engines/graphed/`; made for CUDA, and runs on the CPU too.
 
 An engine's trainer holds the state of a group of runs and moves it through one task at a time.
@@ -40,7 +40,11 @@ WIDE = 512
 
 
 class Trainer(Protocol):
-    """State of a group of runs under one engine."""
+    """State of a group of runs under one engine.
+
+    One that has a faster way than the definition's may also have `predict(r, x)`: the outputs [b, o] of run r for
+    inputs x [b, i] when it does not learn.
+    """
 
     piece: (
         int | None

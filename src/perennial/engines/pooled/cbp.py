@@ -56,16 +56,24 @@ class Layer:
         units: the algorithm's state of the layer, tensors [1, ...].
     """
 
-    def __init__(self, settings: Settings, layer: int, weights: list[np.ndarray], units: dict[str, Any]) -> None:
+    def __init__(
+        self, settings: Settings, layer: int, weights: list[np.ndarray], units: dict[str, Any]
+    ) -> None:
         self.settings, self.layer = settings, layer
         own, next_ = weights[layer : layer + 2]
-        self.utility, self.mean, self.age = (units[key].numpy()[0] for key in ("utility", "mean_feature", "age"))
+        self.utility, self.mean, self.age = (
+            units[key].numpy()[0] for key in ("utility", "mean_feature", "age")
+        )
         self.saved = units["saved"].numpy()
         width = len(self.utility)
         # |w| by unit and by what it sees: rows of filters, columns of a matrix ...
         self.incoming = own.reshape(width, -1) if own.ndim == 4 else own.T
         # ... and by unit, place and what sees it: of filters the last axis; of a matrix rows, place by place.
-        self.outgoing = next_.reshape(-1, width).T[:, None] if next_.ndim == 4 else next_.reshape(width, -1, next_.shape[1])
+        self.outgoing = (
+            next_.reshape(-1, width).T[:, None]
+            if next_.ndim == 4
+            else next_.reshape(width, -1, next_.shape[1])
+        )
         self.magnitude = specialise(magnitude, "pooled_magnitude")
         self.measure = specialise(measure, "pooled_measure")
         self.activity = np.zeros((self.outgoing.shape[1], width), own.dtype)
@@ -102,7 +110,9 @@ class Layer:
         """1 - decay^age of every unit."""
         if self.settings.utility_decay == 0:
             return np.ones_like(self.mean)
-        return -np.expm1(self.age.astype(self.mean.dtype) * self.mean.dtype.type(np.log(self.settings.utility_decay)))
+        return -np.expm1(
+            self.age.astype(self.mean.dtype) * self.mean.dtype.type(np.log(self.settings.utility_decay))
+        )
 
     def _number(self, mature: int, clock: Clock) -> int:
         """How many units are renewed now, never more than are mature."""

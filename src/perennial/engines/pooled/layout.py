@@ -59,7 +59,7 @@ class Layout:
 
     @cached_property
     def definition_order(self) -> np.ndarray:
-        """[size] int64: the place that each number has where arrays lie one after the other in the definition's shapes."""
+        """[size] int64: the place of each number where all arrays lie in a row, in the definition's shapes."""
         places = np.arange(self.size)
         flat = np.empty(self.size, np.int64)
         for name, (begin, end, shape) in self._places.items():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from perennial.engines.pooled.kernels import compiled
 from perennial.engines.pooled.layout import Layout
 from perennial.engines.pooled.sums import LANES, padded
-from perennial.lazy import torch
 
 
 class Convolution:
@@ -36,7 +36,9 @@ class Convolution:
         # Behind the images there is room for the pad of the last row that is read.
         shape, count = (batch, rows, columns, i), batch * rows * columns * i
         self.flat, self.flat_gradient = (np.zeros(count + LANES, dtype) for _ in range(2))
-        self.images, self.delta_below = (flat[:count].reshape(shape) for flat in (self.flat, self.flat_gradient))
+        self.images, self.delta_below = (
+            flat[:count].reshape(shape) for flat in (self.flat, self.flat_gradient)
+        )
         self._tensor = torch.from_numpy(self.images).permute(0, 3, 1, 2)  # [b, i, y, x], channels last
         self._row = self.kernel * i
         self._padded = np.zeros((o, self.kernel, padded(self._row)), dtype)
@@ -47,7 +49,11 @@ class Convolution:
         """Working space of a kernel: starts, factors, terms. One place more, for an entry that does not count."""
         lists, length = shape
         dtype = self.filters.dtype
-        return np.zeros((lists, length + 1), np.int64), np.zeros((lists, length + 1), dtype), np.zeros(lists, np.int64)
+        return (
+            np.zeros((lists, length + 1), np.int64),
+            np.zeros((lists, length + 1), dtype),
+            np.zeros(lists, np.int64),
+        )
 
     def forward(self, h: np.ndarray) -> None:
         """From `images` to h [b, m, n, o]."""
@@ -57,7 +63,7 @@ class Convolution:
     def backward(self, delta: np.ndarray, h: np.ndarray, below: bool) -> None:
         """Gradients of the layer, from the gradient of h; if asked, `delta_below`, the gradient of `images`."""
         of_filters, of_biases = self.gradients
-        o, k, _, i = of_filters.shape
+        o, k = of_filters.shape[:2]
         self.filter_gradient(
             self.flat, delta, h, self.corner, self._padded.reshape(-1), of_biases, *self.work[0]
         )
@@ -89,8 +95,11 @@ class Pass:
         self._delta = np.zeros_like(self._last)
         dense = range(network.convolutions, network.layers)
         self._dense = [
-            tuple(torch.from_numpy(layout.view(flat, f"{kind}_{layer}"))
-                  for flat in (weights, gradients) for kind in ("weight", "bias"))
+            tuple(
+                torch.from_numpy(layout.view(flat, f"{kind}_{layer}"))
+                for flat in (weights, gradients)
+                for kind in ("weight", "bias")
+            )
             for layer in dense
         ]
         self._all = torch.arange(batch)

@@ -70,7 +70,13 @@ def _sums(shape: tuple[int, int, int], to_stride: int, from_stride: int) -> Any:
                 for kind, value in zip(signature.args, arguments, strict=True)
             )
             vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), lanes)
-            _emit(builder, vector, places, (to_stride, from_stride), (to, at, source, first, starts, factors, terms))
+            _emit(
+                builder,
+                vector,
+                places,
+                (to_stride, from_stride),
+                (to, at, source, first, starts, factors, terms),
+            )
             return context.get_dummy_value()
 
         return types.void(to, at, source, source_first, starts, factors, terms), generate
@@ -78,7 +84,9 @@ def _sums(shape: tuple[int, int, int], to_stride: int, from_stride: int) -> Any:
     return sums
 
 
-def _emit(builder: Any, vector: Any, places: list[tuple[int, int]], strides: tuple[int, int], given: tuple) -> None:
+def _emit(
+    builder: Any, vector: Any, places: list[tuple[int, int]], strides: tuple[int, int], given: tuple
+) -> None:
     """Load the sums, go through the terms, store the sums."""
     to, at, source, first, starts, factors, terms = given
     word = ir.IntType(64)
@@ -90,7 +98,11 @@ def _emit(builder: Any, vector: Any, places: list[tuple[int, int]], strides: tup
 
     targets = [there(to, at, strides[0], place) for place in places]
     old = [builder.load(target, align=size) for target in targets]
-    before, loop, after = builder.block, builder.append_basic_block("terms"), builder.append_basic_block("after")
+    before, loop, after = (
+        builder.block,
+        builder.append_basic_block("terms"),
+        builder.append_basic_block("after"),
+    )
     builder.cbranch(builder.icmp_signed(">", terms, word(0)), loop, after)
 
     builder.position_at_end(loop)
@@ -121,4 +133,6 @@ def _everywhere(builder: Any, vector: Any, number: Any) -> Any:
     """One number in all lanes."""
     nothing, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
     one = builder.insert_element(nothing, number, index(0))
-    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(index, vector.count), [0] * vector.count))
+    return builder.shuffle_vector(
+        one, nothing, ir.Constant(ir.VectorType(index, vector.count), [0] * vector.count)
+    )

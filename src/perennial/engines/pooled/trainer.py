@@ -12,6 +12,7 @@ from perennial.engines import fast_path, parse
 from perennial.engines.pooled.arrays import Arrays
 from perennial.engines.pooled.layout import Layout
 from perennial.engines.pooled.passes import Pass
+from perennial.engines.stacked import TEST_BATCH
 from perennial.lazy import torch
 from perennial.problems import Task
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
@@ -98,7 +99,11 @@ class Run:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs [b, o] for inputs [b, i]."""
-        return self._pass(len(x)).forward(self._turned(x), np.arange(len(x))).numpy().copy()
+        table, found = self._turned(x), []
+        for first in range(0, len(x), TEST_BATCH):
+            rows = np.arange(first, min(first + TEST_BATCH, len(x)))
+            found.append(self._pass(len(rows)).forward(table, rows).numpy())
+        return np.concatenate(found)
 
     def state(self) -> dict[str, Any]:
         """Copies, [1, ...]."""
