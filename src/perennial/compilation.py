@@ -19,7 +19,8 @@ def cache_folder() -> Path:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).parent
-    for folder in ("engines/fused", "streams", "networks", "algorithms"):  # the last two lend constants
+    lenders = ("networks", "algorithms")  # of constants
+    for folder in ("engines/fused", "engines/pooled", "streams", *lenders):
         for path in sorted(package.glob(f"{folder}/*.py")):
             digest.update(path.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -9,7 +9,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from perennial import code_hash, registry
+from perennial import code_hash, engines, registry
 
 PUBLISHED = Path(__file__).parent / "published"
 REPORT = Path(__file__).parent / "report"
@@ -28,7 +28,9 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
     algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
-    folders = ("perennial.algorithms", "perennial.engines.fused", "perennial.engines.graphed")
+    network = settings["network"]["name"]
+    fast = (engine for engine, needs in engines.MADE_FOR.items() if needs["network"] == network)
+    folders = ("perennial.algorithms", *(f"perennial.engines.{engine}" for engine in fast))
     candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
     return [*modules, *filter(code_hash.exists, candidates)]
 

@@ -1,6 +1,6 @@
 """Train one block of seeds of one variant and write its run file.
 
-Parallelism is over runs: the fused engine trains each run by itself on a thread, the others train all runs of
+Parallelism is over runs: some engines train each run by itself on a thread, the others train all runs of
 the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
 and started again.
 """
@@ -44,9 +44,9 @@ def train_block(
         output: the run file to write; see results/README.md for its schema.
         sequences: files that hold the sequences of these seeds.
         dataset: file of the problem's data set, if it has one.
-        engine: auto, fused, stacked or graphed.
+        engine: auto, or a name in `engines.NAMES`.
         device: auto, cpu or cuda.
-        threads: runs trained at the same time (fused engine).
+        threads: runs trained at the same time (engines fused and pooled).
         code: hash of the code that determines the runs.
         label: name for progress lines.
         checkpoints: folder for the block's checkpoints; gone when the block is done. None: a kill costs the block.
@@ -99,7 +99,7 @@ def train(
     met = sequences.read([Path(path) for path in sequence_files], seeds)
     data = datasets.read(Path(dataset)) if dataset else None
     progress = Progress(label, _total_steps(settings, seeds, met, data))
-    groups = [[k] for k in range(len(seeds))] if engine == "fused" else [list(range(len(seeds)))]
+    groups = [[k] for k in range(len(seeds))] if engine in engines.ONE_BY_ONE else [list(range(len(seeds)))]
     kept = kept or checkpoint.Checkpoints(None, {})
     keepers = kept.groups([[seeds[k] for k in group] for group in groups])
     if done := sum(keeper.steps * len(group) for keeper, group in zip(keepers, groups, strict=True)):

@@ -151,9 +151,9 @@ def _test(
     units["age"] += 1
     correction = _moments.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
     units["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
-    # [r, h, p, o, ...] -> [r, h, p], and [r, h, i] -> [r, h]
+    # [r, h, p, o, ...] -> [r, h, p], and [r, h, i, ...] -> [r, h]
     outgoing = network.outgoing(state["weights"], layer).abs().flatten(3).mean(3)
-    incoming = network.incoming(state["weights"], layer).abs().mean(2)
+    incoming = network.incoming(state["weights"], layer).abs().flatten(2).mean(2)
     mean = units["mean_feature"] / correction
     y = _instantaneous_utility(settings.utility, outgoing, incoming, h, mean)
     units["utility"].mul_(eta).add_(y, alpha=1 - eta)
@@ -218,7 +218,8 @@ def _renew(
         # [p, o, ...] -> [o]; without padding a convolution's sum has all weights of its kernel
         weights[f"bias_{layer + 1}"][run] += mean * out[run, unit].transpose(0, 1).flatten(1).sum(1)
     one = Clock([clock.seeds[run]], clock.task, clock.step)
-    u = tensors.uniforms(streams.REPLACEMENT, one, layer + UNIT_STRIDE * (unit + 1), into.shape[2])[0]
+    place, shape = layer + UNIT_STRIDE * (unit + 1), into.shape[2:]
+    u = tensors.uniforms(streams.REPLACEMENT, one, place, shape.numel())[0].view(shape)
     into[run, unit] = (u.to(into.dtype) * 2 - 1) * network.bounds[layer]
     weights[f"bias_{layer}"][run, unit] = 0
     out[run, unit] = 0

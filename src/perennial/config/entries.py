@@ -14,7 +14,7 @@ from perennial import registry
 from perennial.settings import Settings
 
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "fused", "stacked", "graphed"]
+Engine = Literal["auto", "fused", "stacked", "graphed", "pooled"]
 Device = Literal["auto", "cpu", "cuda"]
 KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
 GRID_PARTS = ("algorithm", "network", "procedure", "problem")

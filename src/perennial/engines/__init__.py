@@ -3,7 +3,9 @@
 `stacked`: the definition itself in PyTorch, all runs of the block in one stack. Works for every algorithm; CPU.
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of
 times less. Exists for the algorithms that have a file in `engines/fused/`; CPU.
-`graphed`: the same networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
+`pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
+pooling took. Exists for the algorithms that have a file in `engines/pooled/`; CPU.
+`graphed`: fully connected networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
 algorithms that have a file in `engines/graphed/`; made for CUDA, and runs on the CPU too.
 
 An engine's trainer holds the state of a group of runs and moves it through one task at a time.
@@ -22,7 +24,15 @@ from perennial import registry
 from perennial.lazy import torch
 from perennial.problems import Task
 
-NAMES = ("fused", "stacked", "graphed")
+NAMES = ("fused", "stacked", "graphed", "pooled")
+# What a fast path is made for. Of several for the CPU the first that can train a variant is taken.
+MADE_FOR = {
+    "fused": {"network": "mlp", "procedure": "task_stream"},
+    "graphed": {"network": "mlp", "procedure": "task_stream"},
+    "pooled": {"network": "convnet", "procedure": "task_epochs"},
+}
+ON_CPU = ("fused", "pooled")
+ONE_BY_ONE = ("fused", "pooled")  #: engines that gain nothing from a stack: each run is a group by itself
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its
 # best and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
@@ -30,7 +40,11 @@ WIDE = 512
 
 
 class Trainer(Protocol):
-    """State of a group of runs under one engine."""
+    """State of a group of runs under one engine.
+
+    One that has a faster way than the definition's may also have `predict(r, x)`: the outputs [b, o] of run r for
+    inputs x [b, i] when it does not learn.
+    """
 
     piece: (
         int | None
@@ -61,7 +75,7 @@ class Unsupported(ValueError):
 
 
 def fast_path(engine: str, algorithm: str) -> Any | None:
-    """An algorithm's file under engine `fused` or `graphed`, if it has one."""
+    """An algorithm's file under engine `fused`, `graphed` or `pooled`, if it has one."""
     name = f"perennial.engines.{engine}.{algorithm}"
     return importlib.import_module(name) if find_spec(name) else None
 
@@ -72,7 +86,8 @@ def fused_module(algorithm: str) -> Any | None:
 
 
 def choose(settings: dict[str, Any], wanted: str = "auto", device: str = "auto") -> str:
-    """The engine for a variant. Left to itself: `graphed` where there is a GPU, else `fused`, else `stacked`.
+    """The engine for a variant. Left to itself: `graphed` where there is a GPU, else `fused` or `pooled`, else
+    `stacked`.
 
     Raises:
         Unsupported: when `wanted` names an engine that cannot train the variant, or no engine can on that device.
@@ -86,7 +101,7 @@ def choose(settings: dict[str, Any], wanted: str = "auto", device: str = "auto")
         if reason is None:
             return "graphed"
     if wanted == "auto":
-        return "stacked" if _why_not("fused", settings) else "fused"
+        return next((engine for engine in ON_CPU if _why_not(engine, settings) is None), "stacked")
     reason = _why_not(wanted, settings) if wanted != "stacked" else None
     if reason:
         raise Unsupported(f"engine: {wanted} cannot train this variant: {reason}")
@@ -126,9 +141,9 @@ def _is_wide(settings: dict[str, Any]) -> bool:
 def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
     """Why an engine has no fast path for a variant, if so."""
     name = settings["algorithm"]["name"]
-    for kind, own in (("network", "mlp"), ("procedure", "task_stream")):
+    for kind, own in MADE_FOR[engine].items():
         if settings[kind]["name"] != own:
-            return f"it has no fast path for {kind} '{settings[kind]['name']}'"
+            return f"it has no fast path for {kind} '{settings[kind]['name']}' (allowed: {own})"
     module = fast_path(engine, name)
     if module is None:
         return f"algorithm '{name}' has no file in engines/{engine}"
@@ -153,6 +168,10 @@ def trainer(
         from perennial.engines.fused.trainer import FusedTrainer
 
         return FusedTrainer(settings, problem, network, seeds)
+    if engine == "pooled":
+        from perennial.engines.pooled.trainer import PooledTrainer
+
+        return PooledTrainer(settings, problem, network, seeds)
     from perennial.engines.stacked import StackedTrainer
 
     return StackedTrainer(settings, problem, network, seeds)

@@ -12,7 +12,7 @@ image where the inputs are one. A network holds no weights. It has
 A hidden layer's activations are [r, b, h p]: h units, each at p places of the image (1 where there is none). An
 algorithm that deals with single units need not know what a layer is like. For it a network has
 
-    incoming(arrays, layer)      [r, h, i] the weights of all that each unit receives
+    incoming(arrays, layer)      [r, h, i, ...] the weights of all that each unit receives
     outgoing(arrays, layer)      [r, h, p, o, ...] the weights that the next layer has for each unit, apart for places
                                  that it tells apart; p = 1 where it does not
     by_unit(layer, features)     [r, b, h, p] activations

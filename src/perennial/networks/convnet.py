@@ -120,11 +120,11 @@ class Network:
     def incoming(self, arrays: dict[str, Any], layer: int) -> Any:
         """What each unit of a hidden layer receives: [r, h, i], a view of arrays shaped like the weights.
 
-        Of a channel it is its whole filter: i = channels k k.
+        Of a channel it is its whole filter: [r, h, i, k, k].
         """
         weight = arrays[f"weight_{layer}"]
         if layer < self.convolutions:
-            return weight.view(*weight.shape[:2], -1)  # [r, h, channel, k, k]
+            return weight
         return weight.transpose(1, 2)  # [r, i, h]
 
     def outgoing(self, arrays: dict[str, Any], layer: int) -> Any:
