@@ -132,7 +132,7 @@ def main() -> None:
         "# Planning a thousand training jobs",
         "",
         f"Made by `python benchmarks/dag.py`: the laptop study in {blocks:,} blocks of one seed; medians of {ROUNDS}",
-        "fresh processes. Beside other work wall times are too long; processor times hold.",
+        "fresh processes. Beside other work both times are too long.",
         "",
         f"Machine: {provenance.device()}. Versions: Python {sys.version.split()[0]}, Snakemake "
         f"{provenance.versions()['snakemake']}.",
