@@ -109,7 +109,7 @@ def record(job: str) -> dict[str, str]:
     return found
 
 
-def until(ask: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def until(ask: Callable[[], Any], what: str, seconds: float = 180) -> Any:
     """Ask until the answer is true, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
