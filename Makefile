@@ -1,5 +1,6 @@
 # make             install, run the study at the configured scale, print the verdicts
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
+# make imagenet    Continual ImageNet with a small network; needs images of ImageNet, see README.md
 # make plan        what a run would do and cost on this machine, and nothing else; also make plan SCALE=paper
 # make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
 # make bench       side-by-side speed       make lint    style of code, rules and workflow
@@ -14,7 +15,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist plan install test test-slow bench kill-study lint clean
+.PHONY: study mnist imagenet plan install test test-slow bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -24,6 +25,11 @@ study: $(READY)
 mnist: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --config block_size=5 $(if $(SCALE),scale=$(SCALE)) -- permuted_mnist_width
 	@$(BIN)/perennial verdicts permuted_mnist_width $(if $(SCALE),--scale $(SCALE))
+
+# A seed is a job of its own: every core has work to the end.
+imagenet: $(READY)
+	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- continual_imagenet_small
+	@$(BIN)/perennial verdicts continual_imagenet_small $(if $(SCALE),--scale $(SCALE))
 
 plan: $(READY)
 	@$(BIN)/perennial plan $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))

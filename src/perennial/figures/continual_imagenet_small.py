@@ -45,9 +45,9 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
                 shown = metric.binned(BIN) if name == "test_accuracy" else metric
                 _style.curve(axis, shown, colour, zorder=3 if variant == "cbp" else 2)
         axis.set(title=title, xlabel="task", ylabel=label)
-        if name == "weight_magnitude":
+        if name != "test_accuracy":
             axis.set_ylim(bottom=0)
-        else:
+        if name != "weight_magnitude":
             _overlay.percent(axis)
     handles = [_style.swatch(colour, label) for colour, label in looks.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, max(1, len(handles))))
