@@ -87,11 +87,11 @@ def shaped(name: str, tasks: int) -> dict[str, np.ndarray]:
     """What the claims speak of, without noise: metric -> [task]."""
     t = np.arange(tasks)
     learning = np.interp(t, [0, 20], [65, 80])
-    level = {"backprop": np.interp(t, [0, 20, 120, 299], [65, 80, 80, 68])}
+    level = {"backprop": np.interp(t, [0, 20, 80, 200, 299], [65, 80, 80, 75, 62])}
     level |= {
         "l2": learning,
         "shrink_and_perturb": learning,
-        "cbp": learning + np.interp(t, [50, 120], [0, 2]),
+        "cbp": learning + np.interp(t, [50, 100], [0, 2]),
     }
     dead = np.interp(t, [0, 10, 299], [20, 3, 20 if name == "backprop" else 3])
     weight = np.interp(t, [0, 299], [0.05, 0.4 if name == "backprop" else 0.2])
@@ -127,7 +127,8 @@ def test_claims_hold_for_what_they_describe_and_need_runs():
     curves = {name: shaped(name, 300) for name in VARIANTS}
     assert words(results(curves)) == dict.fromkeys(IDS, REPRODUCED)
     short = {name: shaped(name, 200) for name in VARIANTS}
-    assert words(results(short)) == dict.fromkeys(IDS, NOT_RUN)
+    early = {name for name, verdict in words(results(short)).items() if verdict != NOT_RUN}
+    assert early == {"CI3", "CI4"}  # the others speak of tasks 201 to 300
 
 
 @pytest.mark.parametrize("draw", range(4))
@@ -140,7 +141,7 @@ def test_flat_noise_reproduces_only_that_nothing_falls(draw):
 
 
 BROKEN = [  # variant, metric, what it is instead, the claim that it breaks
-    ("backprop", "test_accuracy", lambda y: np.maximum(y, 79), "CI1"),
+    ("backprop", "test_accuracy", lambda y: np.maximum(y, 79.9), "CI1"),
     ("cbp", "test_accuracy", lambda y: y - np.interp(np.arange(300), [100, 250], [0, 6]), "CI2"),
     ("cbp", "test_accuracy", lambda y: y - 12, "CI3"),
     ("shrink_and_perturb", "test_accuracy", lambda y: y - 9, "CI4"),
