@@ -3,6 +3,7 @@
 # make imagenet    Continual ImageNet with a small network; needs images of ImageNet, see README.md
 # make plan        what a run would do and cost on this machine, and nothing else; also make plan SCALE=paper
 # make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
+# make test-faults  hundreds of kills at random moments, see docs/faults.md; minutes
 # make bench       side-by-side speed       make lint    style of code, rules and workflow
 # make kill-study  the study killed ten times at random, against one that nobody disturbed; an hour
 PYTHON ?= python3
@@ -15,7 +16,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist imagenet plan install test test-slow bench kill-study lint clean
+.PHONY: study mnist imagenet plan install test test-slow test-faults bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -41,6 +42,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+test-faults: $(READY)
+	$(BIN)/python -m pytest -m faults
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

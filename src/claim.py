@@ -9,7 +9,7 @@ from perennial.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0]):
+with logged(job.log[0], clear=(claims.ClaimError,)):
     metrics = {path.stem: path for path in map(Path, job.input)}  # .../metrics/{experiment}/{variant}.h5
     claims.judge(
         job.wildcards.experiment, metrics, Path(job.output.csv), Path(job.output.json), job.params.code

@@ -9,7 +9,7 @@ from perennial.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0]):
+with logged(job.log[0], clear=(summary.SummaryError,)):
     summary.summarise(
         [Path(path) for path in job.input],
         job.params.seeds,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from perennial import store
+from perennial import seams, store
 
 Block = tuple[int, int]  #: first and last seed, both included
 
@@ -131,12 +131,20 @@ def set_aside(
 
     Args:
         then: what follows from it, for people.
+
+    Raises:
+        store.CannotWrite: it cannot be renamed.
     """
     if dry_run:
         say(f"{path}: {reason}; a real run sets it aside, {then}")
         return
     aside = path.with_name(path.name + ".bad")
-    path.replace(aside)
+    try:
+        seams.reach("blocks.before_set_aside", path)
+        path.replace(aside)
+        seams.reach("blocks.set_aside", path)
+    except OSError as error:
+        raise store.CannotWrite(aside, error, f"{path.name} {reason}; delete it") from None
     say(f"{path}: {reason}; set aside as {aside.name}, {then}")
 
 

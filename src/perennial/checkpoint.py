@@ -8,12 +8,9 @@ folder is no output of a rule (Snakemake deletes those of a failed job); it is r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-import socket
 import sys
 import threading
 import time
@@ -22,15 +19,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from perennial import blocks, stopping, store
+from perennial import blocks, seams, stopping, store
+from perennial.lock import InUse, held
 from perennial.tally import Tally
+
+__all__ = ["Checkpoints", "Group", "InUse", "opened"]
 
 SHARE = 0.01  # of the time, at most, goes into saving
 KEPT = 2  # files of each group of runs
-
-
-class InUse(RuntimeError):
-    """Another process trains the block now."""
 
 
 class Checkpoints:
@@ -80,7 +76,7 @@ class Checkpoints:
         """See `perennial.procedures.Keeper`. A finished group is written along with the next one that saves."""
         if self.folder is None:
             return
-        begin, asked = time.monotonic(), self.request.signal
+        begin, asked, saved = time.monotonic(), self.request.signal, True
         with self._lock:
             if begin - self._turned >= self._wait:
                 self.round, self._turned = self.round + 1, begin
@@ -89,12 +85,13 @@ class Checkpoints:
                 self._unsaved[group] = steps, snapshot()
             if due:
                 group.round = self.round
-                self._save()
+                saved = self.save()
                 took = time.monotonic() - begin
                 self._wait = max(self.seconds, took / SHARE)
                 self.saves, self.saving = self.saves + 1, self.saving + took
         if asked:
-            raise stopping.Stopped(f"stopped by {asked}; the next start goes on from here")
+            where = "from here" if saved else "from the last checkpoint"
+            raise stopping.Stopped(f"stopped by {asked}; the next start goes on {where}")
 
     def files(self, name: str = "*.*") -> list[Path]:
         """Those of a group, or all; of one group the newest last."""
@@ -103,17 +100,30 @@ class Checkpoints:
     def remove(self) -> None:
         """The block is done: nothing of this is needed any more."""
         if self.folder:
+            with suppress(OSError):  # what stays is no harm
+                for path in self.files():
+                    seams.reach("checkpoint.before_remove", path)
+                    path.unlink(missing_ok=True)
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _save(self) -> None:
-        """Write all that waits. What cannot be written costs a line, not the run."""
+    def save(self, then: str = "training goes on") -> bool:
+        """Write all that waits; whether that went well. What cannot be written costs a line, not the run."""
         self.tally.flush()
+        failures = []
         for group, (steps, tree) in self._unsaved.items():
             try:
                 group.write(steps, tree)
-            except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
-                say(f"{self.folder}: no checkpoint ({error}); training goes on")
+            except OSError as error:
+                failures.append(getattr(error, "reason", error))
         self._unsaved.clear()
+        if failures and then:
+            say(f"{self.folder}: no checkpoint ({failures[0]}); {then}")
+        return not failures
+
+    def save_and_promise(self) -> str:
+        """Save what can be saved, and say where the next start goes on."""
+        self.save(then="")
+        return f"the next start {'goes on from the checkpoints' if self.files() else 'begins anew'}"
 
 
 class Group:
@@ -164,6 +174,7 @@ class Group:
 
         store.write(self.block.folder / f"{self.name}.{steps:012d}.h5", fill)
         for path in self.block.files(self.name)[:-KEPT]:
+            seams.reach("checkpoint.before_drop", path)
             path.unlink()
 
     def _find(self) -> Path | None:
@@ -194,37 +205,15 @@ def opened(folder: Path | None, identity: dict[str, Any], seconds: float) -> Ite
 
     Raises:
         InUse: another process trains the block.
+        store.CannotWrite: the folder cannot be made or written to.
     """
     if folder is None:
         yield Checkpoints(None, identity)
         return
-    with _held(folder), stopping.on_request() as request:
+    with held(folder), stopping.on_request() as request:
         for path in folder.glob(".*.tmp"):  # of a writer that was killed
             path.unlink()
         yield Checkpoints(folder, identity, seconds, request)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a block, as long as this process lives, on file systems that have locks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InUse(f"{folder}: {lock.read()} trains this block now; wait for it, or end it") from None
-        except OSError:
-            pass  # no locks here: two at once write the same bytes
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # a network file system keeps an open file's folder
-                (folder / "lock").unlink(missing_ok=True)
-                folder.rmdir()
 
 
 def _mark(identity: dict[str, Any]) -> str:

@@ -34,6 +34,10 @@ CLEAR = (
     lineage.NoRecord,
 )  # their message says all there is to say
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
+#: Errors whose message says all there is to say.
+CLEAR = (
+    ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped, store.BadFile, store.CannotWrite,
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

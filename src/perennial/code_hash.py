@@ -16,9 +16,12 @@ from pathlib import Path
 PACKAGE = "perennial"
 ROOT = Path(__file__).parent
 
-#: Modules that cannot change a number: settings enter a job's params as values, the store and the registry
-#: only move things about, provenance only tells. They are left out so that tidying them does not make everything again.
-PLUMBING = frozenset(f"{PACKAGE}.{name}" for name in ("lazy", "provenance", "registry", "settings", "store"))
+#: Modules that cannot change a number: settings enter a job's params as values, the store (with `seams` and `sink`) and
+#: the registry only move things about, provenance only tells. They are left out so that tidying them does not make
+#: everything again.
+PLUMBING = frozenset(
+    f"{PACKAGE}.{name}" for name in ("lazy", "provenance", "registry", "seams", "settings", "sink", "store")
+)
 
 
 class UnknownModule(LookupError):

@@ -5,15 +5,42 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
+
+from perennial import store
+
+
+class Log:
+    """A log file that cannot fail: a full disk costs lines of it, not the job."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO | None = None
+        with suppress(OSError):  # what the job has to say about that disk goes to the terminal
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115
+
+    def write(self, text: str) -> int:
+        """Write the text; nothing waits in a buffer."""
+        with suppress(OSError):
+            if self._file:
+                self._file.write(text.encode())
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
 
 
 class Tee:
     """A text stream that writes to several others, line by line."""
 
-    def __init__(self, *streams: TextIO) -> None:
+    def __init__(self, *streams: TextIO | Log) -> None:
         self._streams = streams
 
     def write(self, text: str) -> int:
@@ -38,15 +65,15 @@ def logged(path: str | Path, clear: tuple[type[Exception], ...] = ()) -> Iterato
 
     Args:
         path: the log file.
-        clear: errors whose message says all there is to say; their traceback is left out.
+        clear: errors whose message says all there is to say, besides those of `store`; their traceback is left
+            out.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as log:
+    with closing(Log(Path(path))) as log:
         out, err = Tee(sys.stdout, log), Tee(sys.stderr, log)
         with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
             try:
                 yield
-            except clear as error:
+            except (*clear, store.BadFile, store.CannotWrite) as error:
                 print(error, file=sys.stderr)
                 raise SystemExit(1) from None
             except Exception:

@@ -7,11 +7,17 @@ or whose bytes disagree with it, is bad.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from perennial import seams
+from perennial.sink import Sink
 
 if TYPE_CHECKING:
     import h5py
@@ -25,49 +31,93 @@ class BadFile(OSError):
     """A result file that cannot be trusted. The message names the file and the reason."""
 
 
+class CannotWrite(OSError):
+    """The system did not let us write a file. The message names the file, the reason, and what stays safe."""
+
+    def __init__(self, path: Path, error: OSError, safe: str = "finished files are unharmed") -> None:
+        self.reason = str(getattr(error, "reason", None) or error.strerror or error)  #: in the system's words
+        super().__init__(f"{path}: cannot be written ({self.reason}); {safe}")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        _move(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Replace `path` by `data` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        CannotWrite: no space, no permission, or the like. The old file is left as it was.
+    """
+    with _replaced(Path(path)) as sink:
+        sink.write(data)
 
 
 def write(path: Path, fill: Callable[[h5py.File], None]) -> None:
-    """Write a sealed HDF5 file: temporary file, seal, flush, fsync, rename, fsync of the folder.
+    """Write a sealed HDF5 file: temporary file, seal, fsync, rename, fsync of the folder.
 
     Args:
         path: the file to make or replace; its folder is made when missing.
         fill: writes groups, arrays and attributes into the open file.
+
+    Raises:
+        CannotWrite: no space, no permission, or the like. The old file is left as it was.
     """
     import h5py
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK, libver="latest") as file:
+    with _replaced(path) as sink:
+        with h5py.File(sink, "w", userblock_size=USER_BLOCK, libver="latest") as file:
             file.attrs["format"] = FORMAT
             fill(file)
-        _seal(temporary)
-        _move(temporary, path)
+            seams.reach("store.filled", path)
+        seams.reach("store.before_seal", path)
+        length, digest = _digest(sink.path)
+        sink.seek(0)
+        sink.write((MAGIC + f"{length}\n{digest}\n".encode()).ljust(USER_BLOCK, b"\0"))
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Sink]:
+    """A file beside `path` that takes its place when all went well, and is gone otherwise."""
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        new = Sink(temporary)
+    except OSError as error:
+        raise CannotWrite(path, error) from None
+    try:
+        try:
+            seams.reach("store.opened", path)
+            yield new
+        except Exception:
+            if new.failure:  # then this is what came of it
+                raise CannotWrite(path, new.failure) from None
+            raise
+        try:
+            new.sync()
+            _move(temporary, path)
+        except OSError as error:
+            raise CannotWrite(path, error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        new.close()
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def _seal(path: Path) -> None:
-    length, digest = _digest(path)
-    mark = MAGIC + f"{length}\n{digest}\n".encode()
-    with open(path, "r+b") as handle:
-        handle.write(mark.ljust(USER_BLOCK, b"\0"))
-        handle.flush()
-        os.fsync(handle.fileno())
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` on this machine left when they were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(socket.gethostname())}-*.tmp"):
+        process = left.name.removesuffix(".tmp").rpartition("-")[2]
+        if process.isdecimal() and not _lives(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        pass
+    return True
 
 
 def _digest(path: Path) -> tuple[int, str]:
@@ -81,7 +131,9 @@ def _digest(path: Path) -> tuple[int, str]:
 
 
 def _move(temporary: Path, path: Path) -> None:
+    seams.reach("store.before_rename", path)
     os.replace(temporary, path)
+    seams.reach("store.renamed", path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # without it a power cut may undo the rename

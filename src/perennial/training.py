@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import checkpoint, datasets, devices, engines, provenance, registry, sequences, store
+from perennial import checkpoint, datasets, devices, engines, provenance, registry, seams, sequences, store
 from perennial.procedures import Measurement, Outcome
 from perennial.progress import Progress
 
@@ -58,6 +58,7 @@ def train_block(
         engines.Unsupported: the engine or the device cannot train the variant, or the GPUs that may be seen are
             no list of GPUs.
         store.BadFile: a sequence or data file is damaged.
+        store.CannotWrite: no space, no permission, or the like; what can be kept is in the checkpoints.
     """
     devices.hold_for(settings, engine, device, label)
     chosen = engines.choose(settings, engine, device)
@@ -79,7 +80,11 @@ def train_block(
             file.attrs["run_steps_done"], file.attrs["starts"] = kept.tally.steps, kept.tally.starts
             file.attrs["peak_memory_bytes"] = provenance.peak_memory_bytes()
 
-        store.write(Path(output), fill)
+        try:
+            seams.reach("training.before_write", Path(output))
+            store.write(Path(output), fill)
+        except store.CannotWrite as error:
+            raise store.CannotWrite(output, error, kept.save_and_promise()) from None
         kept.remove()
 
 

@@ -21,13 +21,13 @@ STEPS = 3 * 40 * 3000  # of the block
 def block(tmp_path, monkeypatch):
     """Three runs under the fused engine."""
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))  # save at every chance
-    return Block(tmp_path)
+    return Block(tmp_path, tasks=40)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """What an undisturbed block leaves."""
-    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"))
+    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), tasks=40)
     undisturbed.train(checkpoints=None)
     return undisturbed.result()
 
@@ -61,13 +61,12 @@ def test_a_signal_saves_and_ends_the_job(block, whole, name):
 
 
 def test_a_signal_saves_what_no_interval_has(tmp_path):
-    block = Block(tmp_path, flip_every=50_000)
+    block = Block(tmp_path, flip_every=50_000, tasks=40)
     block.train(checkpoints=None)
     whole = block.result()
     block.output.unlink()
     child = block.start(checkpoint_seconds=3600)
-    while not (block.checkpoints / "starts").exists():  # the first steps are done
-        child.join(0.001)
+    block.wait_for_training(child)
     assert not block.saves()
     child.terminate()
     child.join(60)
@@ -166,6 +165,16 @@ def test_a_checkpoint_that_cannot_be_written_costs_a_line(tmp_path, capsys):
     group.offer(1, snapshot, finished=True)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("training goes on") and "File exists" in line
+
+
+def test_a_stop_that_could_not_save_does_not_say_so(tmp_path, capsys):
+    (tmp_path / "checkpoints").touch()
+    request = stopping.Request()
+    (group,) = checkpoint.Checkpoints(tmp_path / "checkpoints", {}, 3600, request).groups([[0]])
+    request.signal = "SIGTERM"
+    with pytest.raises(stopping.Stopped, match=r"the next start goes on from the last checkpoint$"):
+        group.offer(1, snapshot)
+    assert "no checkpoint" in capsys.readouterr().err
 
 
 def test_time_of_earlier_processes_counts(killed):

@@ -83,11 +83,18 @@ def read(path: Path) -> Arrays:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of the content of a data set file, as it says itself. Reads no array, and trusts the file."""
+    """SHA-256 of the content of a data set file, as it says itself. Reads no array, and trusts the file.
+
+    Raises:
+        store.BadFile: it is damaged so that it cannot even be opened.
+    """
     import h5py
 
-    with h5py.File(path, "r") as file:
-        return str(file.attrs.get("sha256", ""))
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("sha256", ""))
+    except OSError as error:
+        raise store.BadFile(f"{path}: {store.check(path) or error}") from None
 
 
 def _module(name: str) -> Any:
