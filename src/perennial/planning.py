@@ -92,6 +92,10 @@ class Planner:
         if self._first_look(path):
             known = stage_code.checksum(name)
             bad = self._set_aside(path, store.check(path) or (why_other_data(path, known) if known else None))
+            if not bad:
+                self.disk.has_record(
+                    path
+                )  # a whole file is done, even if its job was killed before that was noted
             if not known and not bad:
                 self._contents[path] = datasets.checksum(path)
         return path

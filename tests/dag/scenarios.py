@@ -238,9 +238,10 @@ def paper_shared_figure(folder: Path) -> list[str]:
 
 @scenario
 def killed_before_the_record(folder: Path) -> list[str]:
-    """Two blocks are finished, but Snakemake still takes them for begun. One of them is no whole file."""
+    """Two blocks and a data set are finished, but Snakemake takes them for begun. One block is no whole file."""
     begun = folder / ".snakemake" / "incomplete"
     names = [f"results/smoke/runs/permuted_digits/{variant}/seeds_0-1.h5" for variant in ("cbp", "backprop")]
+    names.append("results/data/digits.h5")
     records = [path for path in (folder / ".snakemake" / "metadata").rglob("*") if path.is_file()]
     for name in names:
         key = base64.urlsafe_b64encode(name.encode()).decode()

@@ -161,7 +161,7 @@ def test_a_job_counts_its_steps_and_writes_all_measures(tmp_path):
     store.write(data, lambda file: [file.create_dataset(k, data=v) for k, v in passes.images().items()])
     training.train_block(
         settings, seeds, tmp_path / "runs.h5", sequences=[tmp_path / "sequences.h5"], dataset=data,
-        checkpoints=tmp_path / "checkpoints", checkpoint_seconds=0,
+        checkpoints=tmp_path / "checkpoints", checkpoint_seconds=0, engine="stacked",
     )  # fmt: skip
     state, measured = passes.finish(passes.stream(settings, seeds))
     with h5py.File(tmp_path / "runs.h5") as file:
@@ -235,3 +235,15 @@ def test_momentum_on_adam_is_a_mistake(name):
     algorithm = {**support.hyper(name), "optimiser": "adam", "momentum": 0.9}
     with pytest.raises(ValueError, match="momentum is not allowed with optimiser: adam"):
         engines.parse("algorithms", algorithm)
+
+
+def test_a_channel_is_dead_when_it_is_silent_at_every_place():
+    runs = passes.stream(passes.variant(SGD, measures=("dead_units",), tasks=1), [4])
+    state = runs.trainer.state()
+    for name, wanted in {"bias_0": 1, "bias_2": 3, "bias_4": 7}.items():
+        state["weights"][name][0, :wanted] = -1e3  # nothing wakes these
+    state["weights"]["bias_0"][0, 3] = state["weights"]["bias_2"][0, 3] = 1e3
+    runs.trainer.load(state)
+    _, measured = passes.finish(runs)
+    first, _, third, _, last = measured["dead_units"][0, 0]
+    assert 25 <= first < 100 and first % 25 == 0 and 37.5 <= third < 100 and third % 12.5 == 0 and last == 100

@@ -7,7 +7,8 @@ A measure's file exports
                                    Without any, all but internals are means over `every` tasks, of every task;
                                    otherwise they are taken of every `every`-th task
     KIND                           "performance": each task's performance before each update;
-                                   "internals": weights and activations before the task is learnt;
+                                   "internals": weights and activations before the task is learnt, a list of
+                                   [b, h] by layer; each place of a convolution's channel is an example;
                                    "test": outputs on the task's test examples, after the last pass over the task,
                                    or with the axis epoch after each;
                                    "passes": the performance, pass by pass

@@ -15,7 +15,7 @@ algorithm that deals with single units need not know what a layer is like. For i
     incoming(arrays, layer)      [r, h, i, ...] the weights of all that each unit receives
     outgoing(arrays, layer)      [r, h, p, o, ...] the weights that the next layer has for each unit, apart for places
                                  that it tells apart; p = 1 where it does not
-    by_unit(layer, features)     [r, b, h, p] activations
+    by_unit(layer, features)     [r, b, h, p] activations, of tensors or arrays
 
 The first two are views of any arrays shaped like the weights: what is written there is written to the weights.
 """

@@ -140,7 +140,7 @@ class Network:
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h p] by unit and place: [r, b, h, p]."""
-        return features.unflatten(2, (self.units[layer], -1))
+        return features.reshape(*features.shape[:2], self.units[layer], -1)
 
     def _kernel(self, layer: int) -> int:
         return KERNEL if layer else FIRST_KERNEL

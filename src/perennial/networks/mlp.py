@@ -117,7 +117,7 @@ class Network:
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h] by unit and place: [r, b, h, p]."""
-        return features.unsqueeze(3)
+        return features[..., None]
 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:

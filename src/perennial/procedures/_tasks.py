@@ -152,12 +152,18 @@ class Tasks:
         for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
             own = stacked.run_of(state, r)  # run by run: never mixed
             x = problem.probe(task).astype(self.dtype)
-            features = stacked.probe(self.settings["algorithm"], self.network, own, x)
+            shown = stacked.probe(self.settings["algorithm"], self.network, own, x)
+            features = [self._places_as_examples(layer, h) for layer, h in enumerate(shown)]
             weights = {name: w[0] for name, w in own["weights"].items()}
             for name in due:
                 rows[name].append(metrics.module(name).measure(weights, features))
         for name in due:
             self.taken[name].append(np.stack(rows[name]))
+
+    def _places_as_examples(self, layer: int, h: np.ndarray) -> np.ndarray:
+        """[b, h p] -> [b p, h]: a convolution's unit is a channel, and each of its places is one more example."""
+        units = self.network.by_unit(layer, h[None])[0]  # [b, h, p]
+        return units.swapaxes(1, 2).reshape(-1, units.shape[1])
 
     def _measurement(self, name: str) -> Measurement:
         module, every = metrics.module(name), self.measures[name]["every"]
