@@ -106,7 +106,13 @@ class Inventory:
                 if job.reason:
                     needed.setdefault(path, set()).add(job.experiments[0])
         return [
-            Job("sequences", f"{path.parent.name}, {path.stem}", reason, tuple(sorted(users)), path=path)
+            Job(
+                "sequences",
+                f"{path.parent.name}, {path.stem.replace('_', ' ')}",
+                reason,
+                tuple(sorted(users)),
+                path=path,
+            )
             for path, users in known.items()
             if (reason := self._why(path)) is None or path in needed
         ]
