@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from workflow_copy import copy_repository, snakemake
 
 LIST = """
 import json, sys
@@ -27,14 +28,50 @@ SCENARIOS = (
 )  # fmt: skip
 
 
+FINISH = """
+import json
+from pathlib import Path
+from perennial import config, stage_code, store
+study = config.load(Path("config.yaml"))
+for experiment, variant, code in (("permuted_digits", "cbp", ""), ("permuted_digits", "fresh", "other")):
+    settings = study.settings(experiment, variant)
+    about = {"settings": json.dumps(settings), "code": code or stage_code.train(settings)}
+    path = study.folder / "runs" / experiment / variant / "seeds_0-1.h5"
+    store.write(path, lambda file: file.attrs.update(about))
+"""
+
+
+def python(folder, code, *arguments):
+    """Run some code with a copy's own package; what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def planned(folder, scale="smoke"):
+    """The jobs of a plan, as their messages name them."""
+    jobs = json.loads(python(folder, LIST, scale))
+    assert len(set(jobs)) == len(jobs)
+    return set(jobs)
+
+
+@pytest.mark.parametrize("half_done", [False, True])
+def test_a_study_in_which_nothing_was_trained(tmp_path, half_done):
+    """Nothing is there; or two blocks that Snakemake has no record of, one of them by other code."""
+    folder = tmp_path / "copy"
+    copy_repository(folder)
+    if half_done:
+        python(folder, FINISH)
+    jobs = planned(folder)
+    assert jobs == snakemake(folder, "-n").jobs - {"all"}
+    assert ("train permuted_digits/cbp, seeds 0-1" in jobs) != half_done
+    assert "train permuted_digits/fresh, seeds 0-1" in jobs
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_same_jobs_as_snakemake(answer, name):
     """Half-done studies too. A copy has code of its own, so it is asked in a process of its own."""
     found = answer(name)
-    environment = {**os.environ, "PYTHONPATH": str(found.folder / "src")}
-    command = [sys.executable, "-c", LIST, "paper" if name == "paper" else "smoke"]
-    done = subprocess.run(command, cwd=found.folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    jobs = json.loads(done.stdout)
-    assert len(set(jobs)) == len(jobs)
-    assert set(jobs) == found.jobs - {"all"}
+    assert planned(found.folder, "paper" if name == "paper" else "smoke") == found.jobs - {"all"}

@@ -269,7 +269,7 @@ def test_a_plan_of_the_smoke_scale(here, capsys):
     out = capsys.readouterr().out
     assert cli.main(arguments) == 0
     again, second = capsys.readouterr(), time.monotonic() - begin
-    assert again.out == out and "timing" not in again.err and second < first / 2
+    assert again.out == out and "timing" not in again.err and second < first
     assert not Path("results").exists()  # a plan leaves nothing behind
     assert "permuted_digits: would train 3 blocks" in out and "7 of 7 kinds of runs" in out
     totals = next(line for line in out.splitlines() if line.startswith("all of these")).split()
