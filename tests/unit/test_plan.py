@@ -216,10 +216,13 @@ def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
     for name, count in costs.points(settings, values).items():
         axis = {"task": np.arange(count)}
         made[name] = Measurement(np.zeros((5, count)), ("task",), axis, "percent", "a few words", "somewhere")
-    attributes = {"seeds": np.arange(5), "settings": json.dumps(settings)}
-    path = tmp_path / "runs.h5"
-    outcome = Outcome(made, {"weights": np.zeros((5, 1))}, 1)
-    store.write(path, lambda file: overheads.training._fill(file, outcome, list(range(5)), attributes))
+    path, outcome = tmp_path / "runs.h5", Outcome(made, {"weights": np.zeros((5, 1))}, 1)
+
+    def fill(file):
+        file.attrs.update({"seeds": np.arange(5), "settings": json.dumps(settings)})
+        overheads.training._fill(file, outcome, list(range(5)))
+
+    store.write(path, fill)
     assert costs.run_file(settings, 5, values, found) == pytest.approx(path.stat().st_size, rel=0.3)
 
 
