@@ -137,7 +137,7 @@ def row(name: str, width: int, runs: int, device: str, peak: float, steps: int) 
     print(line, file=sys.stderr, flush=True)
     weights = sum(i * o for i, o in pairwise((INPUTS, width, width, width, CLASSES)))
     figures = {
-        "algorithm": algorithm["name"],
+        "algorithm": algorithm,
         "weights": weights,
         "runs": runs,
         "seconds_per_run_step": 1 / rate,

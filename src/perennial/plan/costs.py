@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import metrics
+from perennial import engines, metrics
 from perennial.plan import kinds
 from perennial.plan.kinds import Kind
 from perennial.plan.rehearsal import Measured
@@ -90,7 +90,7 @@ def _of_runs(kind: Kind, seeds: int, state: int, weights: int) -> int:
     them. Before that, the last one is held three times. A stack has its state, a copy of it at the end, and three
     arrays of the size of its weights within a step.
     """
-    if kind.engine == "fused":
+    if kind.engine in engines.ONE_BY_ONE:
         return max(2 * seeds * state, (seeds + 3) * state)
     return seeds * (2 * state + 3 * weights)
 

@@ -24,8 +24,16 @@ def seconds_per_run_step(table: dict[str, Any], settings: dict[str, Any], weight
 
     None where the table has no such row, or where the variant would not be given to a GPU.
     """
-    rows = [row for row in table.get("rows", []) if row["algorithm"] == settings["algorithm"]["name"]]
+    own = settings["algorithm"]
+    rows = [row for row in table.get("rows", []) if row["algorithm"]["name"] == own["name"]]
     if not rows or not engines._is_wide(settings) or engines._why_not("graphed", settings):
         return None
-    row = min(rows, key=lambda row: (abs(np.log(row["weights"] / weights)), -row["runs"]))
+
+    def distance(row: dict[str, Any]) -> tuple[float, ...]:
+        other = sum(
+            own.get(key) != value for key, value in row["algorithm"].items() if isinstance(value, str)
+        )
+        return other, abs(np.log(row["weights"] / weights)), -row["runs"]
+
+    row = min(rows, key=distance)
     return row["seconds_per_run_step"] * weights / row["weights"]

@@ -7,7 +7,7 @@ cheap stage (metrics, figures, claims, report) was changed since its file was ma
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from perennial.blocks import Block
 from perennial.config import Study
 
 NEW = "not there yet"
+PULLED = "done, but its sequences or data are gone and have to be made for other blocks"
 STAGES = ("dataset", "sequences", "train", "metrics", "figure", "claim", "report")
 
 
@@ -58,6 +59,7 @@ class Inventory:
         self.planner = planning.Planner(self.study, disk)
         self._blocks: dict[tuple[str, str], list[Job]] = {}
         self._metrics: dict[tuple[str, str], Job] = {}
+        self._waits: dict[tuple[str, str], bool] = {}  # whether a variant has blocks to do
 
     def jobs(self, targets: Iterable[str] | None = None) -> list[Job]:
         """The jobs of all stages, upstream first.
@@ -67,7 +69,11 @@ class Inventory:
         """
         asked = list(self.experiments if targets is None else targets)
         pairs = [(e, v) for e in asked for v in self.study.variants(e)]
-        train = [job for pair in pairs for job in self._train(*pair)]
+        train = self._pulled([job for pair in pairs for job in self._train(*pair)])
+        self._metrics = {}
+        for job in train:
+            self._waits[job.experiments[0], job.variant] = False
+        self._waits |= {(job.experiments[0], job.variant): True for job in train if job.reason}
         metrics = [self._summary(*pair) for pair in pairs]
         pictures, claims = self._figures(asked), [self._claim(e) for e in asked]
         prepared = [*self._datasets(train), *self._sequences(train)]
@@ -96,6 +102,25 @@ class Inventory:
             self._blocks[experiment, variant] = found
         return self._blocks[experiment, variant]
 
+    def _pulled(self, train: list[Job]) -> list[Job]:
+        """Blocks; those that are done but read a file that is made for others are to do: Snakemake trains them too."""
+        while True:
+            made = {job.path for job in [*self._datasets(train), *self._sequences(train)] if job.reason}
+            pulled = [
+                replace(job, reason=PULLED) if not job.reason and self._reads(job) & made else job
+                for job in train
+            ]
+            if pulled == train:
+                return train
+            train = pulled
+
+    def _reads(self, job: Job) -> set[Path]:
+        """Sequences and data of a block."""
+        assert job.block is not None
+        name = dataset_of(self.study, job.experiments[0])
+        found = set(self.planner.sequences_of(job.experiments[0], job.variant, job.block))
+        return found | ({self.planner.dataset(name)} if name else set())
+
     def _sequences(self, train: list[Job]) -> list[Job]:
         """Sequence files that the blocks read; a missing one that only finished blocks read is not made again."""
         needed: dict[Path, set[str]] = {}
@@ -106,7 +131,13 @@ class Inventory:
                 if job.reason:
                     needed.setdefault(path, set()).add(job.experiments[0])
         return [
-            Job("sequences", f"{path.parent.name}, {path.stem}", reason, tuple(sorted(users)), path=path)
+            Job(
+                "sequences",
+                f"{path.parent.name}, {path.stem.replace('_', ' ')}",
+                reason,
+                tuple(sorted(users)),
+                path=path,
+            )
             for path, users in known.items()
             if (reason := self._why(path)) is None or path in needed
         ]
@@ -128,7 +159,7 @@ class Inventory:
         """The metrics of a variant."""
         if (experiment, variant) not in self._metrics:
             train, path = self._train(experiment, variant), self.planner.metrics(experiment, variant)
-            waits = any(job.reason for job in train)
+            waits = self._waits.get((experiment, variant), any(job.reason for job in train))
             reason = "its blocks change" if waits else self._why(path)
             reason = reason or self._outdated([path], [job.path for job in train])
             if reason is None and _seeds(path) != self.study.seeds(experiment):

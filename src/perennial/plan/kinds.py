@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from perennial import engines
+
 FAR = 30.0  # times as many weights, or as few, beyond which a neighbour tells nothing
 
 
@@ -46,7 +48,7 @@ def kind_of(settings: dict[str, Any], engine: str, device: str, seeds: int) -> K
     algorithm = {key: _kind_of_value(value) for key, value in settings["algorithm"].items()}
     own = {key: value for key, value in settings.items() if key not in ("algorithm", "tasks")}
     text = json.dumps({**own, "algorithm": algorithm}, sort_keys=True)
-    return Kind(engine, device, 1 if engine == "fused" else seeds, text)
+    return Kind(engine, device, 1 if engine in engines.ONE_BY_ONE else seeds, text)
 
 
 def _kind_of_value(value: Any) -> Any:

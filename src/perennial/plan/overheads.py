@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import summary, training
+from perennial import store, summary, training
 from perennial.plan.jobs import STAGES
 from perennial.procedures import Measurement, Outcome
 
@@ -89,6 +89,10 @@ def _run_file(path: Path, seeds: int) -> Path:
         np.zeros((seeds, 1)), ("task",), {"task": np.ones(1)}, "units", "a description", "a source"
     )
     outcome = Outcome({"a": one, "b": one}, {"weights": np.zeros((seeds, 1))}, 1)
-    attributes: dict[str, Any] = {"seeds": np.arange(seeds), "settings": json.dumps({})}
-    training.store.write(path, lambda file: training._fill(file, outcome, list(range(seeds)), attributes))
+
+    def fill(file: Any) -> None:
+        file.attrs.update({"seeds": np.arange(seeds), "settings": json.dumps({})})
+        training._fill(file, outcome, list(range(seeds)))
+
+    store.write(path, fill)
     return path

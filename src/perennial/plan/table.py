@@ -34,7 +34,7 @@ def _cells(row: Row) -> list[str]:
     sizes = [size(n) for n in (row.files, row.sequences, row.checkpoints)]
     steps = amount(row.steps) + (f" +{amount(row.steps_done)}" if row.steps_done else "")
     times = [least + duration(seconds) for seconds in (row.chain, row.wall)]
-    return [row.name, *stages, steps, least + duration(row.cpu), size(row.memory), *sizes, *times]
+    return [row.name, *stages, steps, least + duration(row.cpu), least + size(row.memory), *sizes, *times]
 
 
 def _gpu(row: Row) -> str:

@@ -68,7 +68,10 @@ def _neighbours(budget: Budget, kinds: list[Kind]) -> list[str]:
     for kind in kinds:
         found = budget.sources[kind]
         if found is None or found.like is None:
-            told[f"cost not known, nothing near was timed: {label(kind)}"] += 1
+            own = kind.settings
+            told[
+                f"of {own['algorithm']['name']}, {own['problem']['name']}: cost not known, nothing near was timed"
+            ] += 1
         elif budget.weights[kind] == budget.weights[found.like]:
             told[f"taken from {found.like.settings['algorithm']['name']} on a network of the same size"] += 1
         else:

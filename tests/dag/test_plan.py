@@ -1,0 +1,77 @@
+"""`perennial plan` counts the jobs that Snakemake would run, one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from workflow_copy import copy_repository, snakemake
+
+LIST = """
+import json, sys
+from pathlib import Path
+from perennial import config
+from perennial.plan.jobs import Inventory
+study = config.load(Path("config.yaml"), scale=sys.argv[1])
+plain = [name for name in study.experiments() if study.experiment(name).all_by_default]
+called = {"dataset": "data", "claim": "claims", "report": ""}
+jobs = [job for job in Inventory(study, plain).jobs() if job.reason]
+print(json.dumps([f"{called.get(job.stage, job.stage)} {job.name}".strip() for job in jobs]))
+"""
+SCENARIOS = (
+    "nothing_changed", "harmless", "adam_code", "problem_code", "replacement_rate", "more_seeds",
+    "more_seeds_without_sequences", "fewer_seeds", "another_variant", "own_method", "copied_results",
+    "truncated_dry", "paper",
+)  # fmt: skip
+
+
+FINISH = """
+import json
+from pathlib import Path
+from perennial import config, stage_code, store
+study = config.load(Path("config.yaml"))
+for experiment, variant, code in (("permuted_digits", "cbp", ""), ("permuted_digits", "fresh", "other")):
+    settings = study.settings(experiment, variant)
+    about = {"settings": json.dumps(settings), "code": code or stage_code.train(settings)}
+    path = study.folder / "runs" / experiment / variant / "seeds_0-1.h5"
+    store.write(path, lambda file: file.attrs.update(about))
+"""
+
+
+def python(folder, code, *arguments):
+    """Run some code with a copy's own package; what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def planned(folder, scale="smoke"):
+    """The jobs of a plan, as their messages name them."""
+    jobs = json.loads(python(folder, LIST, scale))
+    assert len(set(jobs)) == len(jobs)
+    return set(jobs)
+
+
+@pytest.mark.parametrize("half_done", [False, True])
+def test_a_study_in_which_nothing_was_trained(tmp_path, half_done):
+    """Nothing is there; or two blocks that Snakemake has no record of, one of them by other code."""
+    folder = tmp_path / "copy"
+    copy_repository(folder)
+    if half_done:
+        python(folder, FINISH)
+    jobs = planned(folder)
+    assert jobs == snakemake(folder, "-n").jobs - {"all"}
+    # Where data have to be made, Snakemake trains all that reads them, done or not.
+    assert {f"train permuted_digits/{name}, seeds 0-1" for name in ("backprop", "cbp", "fresh")} <= jobs
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_same_jobs_as_snakemake(answer, name):
+    """Half-done studies too. A copy has code of its own, so it is asked in a process of its own."""
+    found = answer(name)
+    assert planned(found.folder, "paper" if name == "paper" else "smoke") == found.jobs - {"all"}
