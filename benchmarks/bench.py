@@ -3,7 +3,7 @@
 One process, one compute thread. The contenders of a row take turns, several rounds; a figure is the median of
 CPU microseconds per run-step, a ratio the median of the rounds' ratios to plain.
 
-The rows of permuted MNIST need its images; see README.md (PERENNIAL_DATA).
+The rows of permuted MNIST and of Continual ImageNet need their images; see README.md (PERENNIAL_DATA).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import convolutions
 import numpy as np
 import torch
 from contenders import ROUNDS, Bench, measure
@@ -64,6 +65,16 @@ def mnist(width: int, images: datasets.Arrays) -> Bench:
     return Bench(title, problems, [width] * 3, 6, tasks=1, examples=40, stacks=[("graphed", 2, 6)])
 
 
+def imagenet() -> list[str]:
+    """The rows of Continual ImageNet, if its images are at hand."""
+    try:
+        benches = convolutions.benches(os.environ.get("PERENNIAL_DATA"))
+    except datasets.DataError as error:
+        print(error, file=sys.stderr)
+        return ["The rows of Continual ImageNet are left out: its images were not at hand.", ""]
+    return [line for bench in benches for line in table(bench, convolutions.ALGORITHMS)]
+
+
 def ranks() -> list[str]:
     """Singular values of 2,000 x 2,000 activations, 30 % of the units dead, against two straightforward ways."""
     draw = np.random.default_rng(0)
@@ -100,16 +111,17 @@ def ranks() -> list[str]:
     return [*lines, ""]
 
 
-def table(bench: Bench) -> list[str]:
+def table(bench: Any, algorithms: dict[str, dict[str, Any]] = ALGORITHMS) -> list[str]:
     """The rows of one problem as markdown."""
     lines: list[str] = []
-    for name, algorithm in ALGORITHMS.items():
+    for name, algorithm in algorithms.items():
         found = bench.row(algorithm)
         if not lines:
             heads = [f"{contender}, µs" for contender in found] + [f"{c} / plain" for c in list(found)[1:]]
             lines += [f"## {bench.title}", "", "| algorithm | " + " | ".join(heads) + " |"]
             lines += ["| --- |" + " ---: |" * len(heads)]
-        times = [f"{statistics.median(values):.3g}" for values in found.values()]
+        medians = [statistics.median(values) for values in found.values()]
+        times = [f"{time:.3g}" if time < 1000 else f"{time:,.0f}" for time in medians]
         ratios = [ratio(found, contender) for contender in list(found)[1:]]
         lines.append(f"| {name} | " + " | ".join(times + ratios) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
@@ -134,7 +146,8 @@ def main() -> None:
         f"medians of {ROUNDS} interleaved rounds in one process; ratios are medians of the rounds' ratios.",
         "*plain* is `nn.Sequential` and `torch.optim`, one run, data in memory, nothing logged (benchmarks/plain.py).",
         "*stacked* is the definition; *graphed* the engine for a GPU, here on the CPU; *fused* the compiled loop, one",
-        "run; *with data* includes making each task.",
+        "run; *with data* includes making each task. Of Continual ImageNet a step is one mini-batch; *pooled* is the",
+        "engine for convolutional networks, one run, and *channels last* another order of the numbers in memory.",
         "",
         f"Machine: {provenance.device()}. Versions: {versions}.",
         "",
@@ -146,6 +159,7 @@ def main() -> None:
     except datasets.DataError as error:
         parts += ["The rows of permuted MNIST are left out: its images were not at hand.", ""]
         print(error, file=sys.stderr)
+    parts += imagenet()
     text = "\n".join([*head, *parts, *ranks()])
     TABLE.write_text(text.rstrip() + "\n", encoding="utf-8")
     print(f"written: {TABLE.relative_to(Path.cwd()) if TABLE.is_relative_to(Path.cwd()) else TABLE}")

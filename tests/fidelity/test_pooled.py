@@ -48,13 +48,17 @@ def renewals(monkeypatch) -> list[tuple]:
 # ---- the definition
 
 
-@pytest.mark.parametrize("momentum", [0.9, 0])
-@pytest.mark.parametrize("name", POOLED)
-def test_double_precision_after_two_hundred_steps(name, momentum):
-    algorithm = {**ALGORITHMS[name], "momentum": momentum}
-    one, other = both(passes.variant(algorithm, epochs=25))
+@pytest.mark.parametrize("name", POOLED[:-1])
+def test_double_precision_after_two_hundred_steps(name):
+    one, other = both(passes.variant(ALGORITHMS[name], epochs=25))
     assert max(support.gaps(one, other).values()) < 1e-10
-    assert ("velocity" in one["optimiser"]) == (momentum > 0)
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_without_momentum_there_is_no_velocity(name):
+    one, other = both(passes.variant({**ALGORITHMS[name], "momentum": 0}, tasks=1, epochs=10))
+    assert max(support.gaps(one, other).values()) < 1e-10
+    assert not other["optimiser"]
 
 
 @pytest.mark.parametrize("name", POOLED)
@@ -86,7 +90,9 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", ["as published", *CHANGES])
 def test_the_same_units_are_renewed_at_the_same_steps(name, monkeypatch):
-    settings = passes.variant({**CBP, **CHANGES.get(name, {})}, epochs=25)
+    """Two hundred steps of the published settings, fifty of the others."""
+    length = {"tasks": 1, "epochs": 12} if name in CHANGES else {"epochs": 25}
+    settings = passes.variant({**CBP, **CHANGES.get(name, {})}, **length)
     seen = renewals(monkeypatch)
     runs = [passes.stream(settings, SEEDS, engine) for engine in ("stacked", "pooled")]
     found = []
@@ -96,7 +102,9 @@ def test_the_same_units_are_renewed_at_the_same_steps(name, monkeypatch):
         found.append((sorted(seen), state))
     (units, one), (others, other) = found
     assert units == others
-    assert {layer for *_, layer, _ in units} == set(range(5)) and len(units) > 100
+    assert {layer for *_, layer, _ in units} == set(range(5)) and len(units) > (
+        30 if name in CHANGES else 200
+    )
     assert max(support.gaps(one, other).values()) < 1e-10
 
 
