@@ -20,6 +20,18 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """Where a task's inputs come from, for engines that hold all images on their device.
+
+    Row k of the table is `images[rows[k]] / 255 - mean`, flattened, in single precision.
+    """
+
+    images: np.ndarray  # [all, ...] uint8, the same array for all tasks of all runs
+    rows: np.ndarray  # [n] int64
+    mean: np.ndarray  # float32, of the shape of an image
+
+
+@dataclass(frozen=True)
 class Task:
     """One task of one run.
 
@@ -32,6 +44,7 @@ class Task:
     order: np.ndarray  # [steps batch] int64 rows of the table
     permutation: np.ndarray | None = None  # [i] int64
     batch: int = 1  # examples of a step
+    pixels: Pixels | None = None  # of a table made from images that many tasks share
 
     @property
     def steps(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.problems import Arrays, Task
+from perennial.problems import Arrays, Pixels, Task
 from perennial.problems._class_pairs import pairs
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
@@ -53,7 +53,7 @@ def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None =
 class Problem:
     """The stream of one seed.
 
-    Engines that hold all images on their device take `rows` and `centre`; `task` and `test` are the same as arrays.
+    Engines that hold all images on their device take a task's `pixels`; its table is the same as an array.
     """
 
     loss, axis, outputs = "cross_entropy", "task", 2
@@ -87,8 +87,10 @@ class Problem:
 
     def task(self, index: int) -> Task:
         """The training images, class after class, and the order of the first pass over them."""
-        inputs, targets = self._table(self.rows(index)[0])
-        return Task(inputs, targets, self.order(index, 0))
+        rows = self.rows(index)[0]
+        inputs, targets = self._table(rows)
+        pixels = Pixels(self._images, rows.reshape(-1), self.mean)
+        return Task(inputs, targets, self.order(index, 0), pixels=pixels)
 
     def test(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Test images of task `index` and their labels: [n, i] float32, [n] int64."""

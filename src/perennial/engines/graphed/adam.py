@@ -6,7 +6,8 @@ from perennial.algorithms.adam import Settings
 from perennial.engines.graphed import step
 from perennial.engines.graphed.backprop import unsupported
 from perennial.engines.graphed.gradients import Gradients
-from perennial.engines.graphed.step import Stack, bias_correction
+from perennial.engines.graphed.runs import bias_correction
+from perennial.engines.graphed.step import Stack
 from perennial.lazy import torch
 
 __all__ = ["Rule", "Settings", "unsupported"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from perennial.engines.graphed import step
 from perennial.engines.graphed.gradients import Gradients
-from perennial.engines.graphed.step import Stack, bias_correction
+from perennial.engines.graphed.runs import bias_correction
+from perennial.engines.graphed.step import Stack
 
 
 class AgedAdam(step.Rule):

@@ -1,11 +1,13 @@
 """A task's data on the device: one table of examples, and for each run the order in which it meets them.
 
-Equal tables of several runs are held once, in their own type (images may stay bytes). A permutation of the inputs
-is a second look-up of the example just fetched; the weights stay where they are.
+Equal tables of several runs are held once, in their own type (images may stay bytes). Where tables are made from
+images that many tasks share, all images are held as bytes, once and for all, and centred as they are shown. A
+permutation of the inputs is a second look-up of the example just fetched; the weights stay where they are.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,65 +16,109 @@ from perennial.engines.graphed.layout import Layout
 from perennial.lazy import torch
 from perennial.problems import Task
 
+AT_ONCE = 2**14  # images that are copied to the device at a time
+
 
 class Feed:
-    """Static buffers for the tasks of a stack; a step counter says which example comes next."""
+    """Static buffers for the tasks of a stack; a step counter says which examples come next.
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    Args:
+        layout: padding.
+        logged: type of the performance that is recorded; that of the layout when not given.
+    """
+
+    def __init__(self, layout: Layout, logged: Any = None) -> None:
+        self.layout, self.logged = layout, logged or layout.dtype
         self.step = torch.zeros(1, dtype=torch.int64, device=layout.device)
         self.task = torch.zeros(1, dtype=torch.int64, device=layout.device)
         self.buffers: dict[str, Any] = {}
         self._tables: tuple[list[int], list[Task]] = ([], [])
+        self._lanes: list[Task] = []
+        self._images: Any = None
 
     def put(self, tasks: list[Task], index: int) -> bool:
         """Copy a task of every run to the device; whether any buffer moved (a recorded graph is then void)."""
         lanes = [tasks[run] for run in self.layout.lanes]
-        moved = self._put_tables(lanes)
-        starts, which = self._starts
-        order = np.stack([task.order + starts[k] for task, k in zip(lanes, which, strict=True)], axis=1)
-        moved |= self._set("order", order)  # [step, r] rows of the common table
-        moved |= self._put_permutation(lanes)
-        moved |= self._set("performance", np.zeros(order.shape), self.layout.dtype)  # [step, r]
         self.step.zero_()
         self.task.fill_(index)
+        if len(lanes) == len(self._lanes) and all(map(operator.is_, lanes, self._lanes)):
+            return False  # another piece of what is here
+        moved = self._put_tables(lanes)
+        starts, which = self._starts
+        rows = [task.order + starts[k] for task, k in zip(lanes, which, strict=True)]
+        order = np.stack([own.reshape(-1, lanes[0].batch) for own in rows], axis=1)
+        moved |= self._set("order", order)  # [step, r, b] rows of the common table
+        moved |= self._put_permutation(lanes)
+        moved |= self._set("performance", np.zeros(order.shape[:2]), self.logged)  # [step, r]
+        self._lanes = lanes
         return moved
 
-    def take(self, x: Any) -> Any:
-        """Put the coming example of every run into x [r, 1, i]; returns the targets [r]."""
-        rows = self.buffers["order"].index_select(0, self.step)[0]  # [r]
-        example = self.buffers["table"].index_select(0, rows)  # [r, i]
-        if "permutation" in self.buffers:
-            example = example.gather(1, self.buffers["permutation"])
-        x.copy_(example.unsqueeze(1))
-        return self.buffers["targets"].index_select(0, rows)
+    def take(self) -> tuple[Any, Any]:
+        """What the coming step shows every run: inputs [r, b, i] and targets [r, b]."""
+        buffers = self.buffers
+        rows = buffers["order"].index_select(0, self.step)[0]  # [r, b]
+        examples = rows.view(-1)
+        targets = buffers["targets"].index_select(0, examples).view(rows.shape)
+        if "places" in buffers:
+            examples = buffers["places"].index_select(0, examples)
+        x = buffers["table"].index_select(0, examples).view(*rows.shape, -1)  # [r b, i] -> [r, b, i]
+        if "places" in buffers:
+            x = x.to(torch.float32) / buffers["white"] - buffers["mean"]
+        if "permutation" in buffers:
+            x = x.gather(2, buffers["permutation"].unsqueeze(1).expand(x.shape))
+        return x, targets
 
     def log(self, performance: Any) -> None:
         """Record the performance [r] of this step and go on to the next."""
         self.buffers["performance"].index_copy_(0, self.step, performance.unsqueeze(0))
         self.step.add_(1)
 
-    def performance(self) -> np.ndarray:
-        """[run, step] float64; waits for the device."""
-        return self.buffers["performance"].T[: self.layout.runs].cpu().numpy().astype(np.float64)
+    def performance(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """[run, step] float64 of a piece; waits for the device."""
+        return self.buffers["performance"][start:stop].T[: self.layout.runs].cpu().numpy().astype(np.float64)
 
     def _put_tables(self, lanes: list[Task]) -> bool:
         """Tables and targets, unless they are those of the last task."""
         key = [part for task in lanes for part in (id(task.inputs), id(task.targets))]
         if key == self._tables[0]:
             return False
-        distinct, which = _distinct(lanes)
+        shared = self._are_shared(lanes)
+        distinct, which = (lanes, list(range(len(lanes)))) if shared else _distinct(lanes)
+        self._starts = np.cumsum([0, *(len(task.inputs) for task in distinct)]), which
+        self._tables = key, lanes  # held, so that no other array can get their ids
+        moved = self._put_pixels(distinct) if shared else self._put_inputs(distinct)
+        targets = np.concatenate([task.targets for task in distinct])
+        kind = self.layout.dtype if targets.dtype.kind == "f" else None
+        return self._set("targets", targets, kind) or moved
+
+    def _are_shared(self, lanes: list[Task]) -> bool:
+        """Whether all tables are made from the same images, and no column is padded."""
+        sources = [task.pixels for task in lanes]
+        one, width = sources[0], lanes[0].inputs.shape[1]
+        same = one is not None and all(own is not None and own.images is one.images for own in sources)
+        return same and self.layout.lead(width) == width
+
+    def _put_inputs(self, distinct: list[Task]) -> bool:
+        """The tables as they are, one after the other."""
         inputs = np.concatenate([task.inputs for task in distinct])
         wide = np.zeros((len(inputs), self.layout.lead(inputs.shape[1])), inputs.dtype)
         wide[:, : inputs.shape[1]] = inputs
-        starts = np.cumsum([0, *(len(task.inputs) for task in distinct)])
-        self._starts = starts, which
-        self._tables = key, lanes  # held, so that no other array can get their ids
-        targets = np.concatenate([task.targets for task in distinct])
-        kind = self.layout.dtype if targets.dtype.kind == "f" else None
-        kept = None if inputs.dtype == np.uint8 else self.layout.dtype
-        moved = self._set("table", wide, kept)
-        return self._set("targets", targets, kind) or moved
+        moved = self.buffers.pop("places", None) is not None
+        self._images = None
+        return self._set("table", wide, None if inputs.dtype == np.uint8 else self.layout.dtype) or moved
+
+    def _put_pixels(self, lanes: list[Task]) -> bool:
+        """All images as bytes, if they are not there yet; and which of them the tables hold."""
+        one = lanes[0].pixels
+        assert one is not None
+        moved = one.images is not self._images
+        if moved:
+            self._images = one.images  # held, too
+            self.buffers["table"] = _on(self.layout.device, one.images)
+            # a number on the host would be turned into a factor, 1 / 255, which rounds otherwise
+            self.buffers["white"] = torch.full((1,), 255, dtype=torch.float32, device=self.layout.device)
+        moved |= self._set("mean", one.mean.reshape(-1))
+        return self._set("places", np.concatenate([task.pixels.rows for task in lanes])) or moved
 
     def _put_permutation(self, lanes: list[Task]) -> bool:
         """[r, i]: which column of its example a run's input shows; nothing where no run permutes."""
@@ -93,6 +139,15 @@ class Feed:
             return False
         self.buffers[name] = tensor.to(self.layout.device, copy=True)
         return True
+
+
+def _on(device: Any, images: np.ndarray) -> Any:
+    """Images [all, ...] on the device, flattened: [all, i] uint8. Part by part: they may be larger than is free."""
+    held = torch.empty(len(images), int(np.prod(images.shape[1:])), dtype=torch.uint8, device=device)
+    for first in range(0, len(images), AT_ONCE):
+        part = np.array(images[first : first + AT_ONCE])  # a copy: what is mapped cannot be written to
+        held[first : first + AT_ONCE] = torch.from_numpy(part).view(len(part), -1)
+    return held
 
 
 def _distinct(tasks: list[Task]) -> tuple[list[Task], list[int]]:

@@ -1,4 +1,4 @@
-"""How a stack's arrays lie in memory: every axis but the runs' is padded with zeros to 128 bytes.
+"""How a stack's arrays lie in memory: every axis but the runs' is padded with zeros to 128 bytes, or none is.
 
 Each run's slice then starts at the same alignment and fills whole vector registers. Libraries choose their
 kernels by alignment, and the last few numbers of an array often go through other code than the rest; with whole
@@ -26,12 +26,14 @@ class Layout:
         dtype: float32 or float64.
         runs: how many there are.
         device: where tensors go.
+        padded: False where a run's bits may depend on its place.
     """
 
-    def __init__(self, dtype: str, runs: int, device: Any) -> None:
+    def __init__(self, dtype: str, runs: int, device: Any, padded: bool = True) -> None:
         self.dtype, self.runs, self.device = getattr(torch, dtype), runs, device
-        self.unit = LINE // np.dtype(dtype).itemsize
-        self.lanes = np.arange(max(runs, LEAST)) % runs  # the run that each place of the stack holds
+        self.unit = LINE // np.dtype(dtype).itemsize if padded else 1
+        places = max(runs, LEAST) if padded else runs
+        self.lanes = np.arange(places) % runs  # the run that each place of the stack holds
 
     def lead(self, n: int) -> int:
         """Padded length of an axis of n numbers."""

@@ -1,8 +1,9 @@
 """Run a step many times: recorded as a CUDA graph on a GPU, called as it stands on a CPU.
 
 A stack's step is some dozens of small kernels; starting them one by one would take longer than running them.
-UNROLL steps are recorded into one graph, which a single call then starts. (The recipe of PyTorch's notes on CUDA
-graphs: first steps on a side stream, then record, then replay; memory stays where it is.)
+UNROLL steps, or as many as there are in one go, are recorded into one graph, which a single call then starts. (The
+recipe of PyTorch's notes on CUDA graphs: first steps on a side stream, then record, then replay; memory stays where it
+is.)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Replay:
     def __init__(self, step: Callable[[], None], device: Any) -> None:
         self.step, self.cuda = step, torch.device(device).type == "cuda"
         self._graph: Any = None
+        self._unroll, self._warm = UNROLL, False  # steps in the graph; whether libraries are set up
 
     def forget(self) -> None:
         """The memory that the step works on has moved: record anew."""
@@ -34,31 +36,44 @@ class Replay:
 
     def run(self, steps: int) -> None:
         """Do that many steps."""
-        warm_up, replays, rest = plan(steps, self._graph is not None) if self.cuda else (0, 0, steps)
-        if warm_up:
-            self._record()
+        if not self.cuda or steps == 0:
+            self._singly(steps)
+            return
+        if self._graph is None:
+            self._unroll = min(UNROLL, steps)
+        warm_up, replays, rest = plan(steps, self._warm, self._unroll)
+        if not self._warm:
+            self._beside(warm_up or rest)
+            rest, self._warm = rest if warm_up else 0, True
+        if replays and self._graph is None:
+            self._graph = self._record(self._unroll)
         for _ in range(replays):
             self._graph.replay()
-        for _ in range(rest):
+        self._singly(rest)
+
+    def _singly(self, steps: int) -> None:
+        for _ in range(steps):
             self.step()
 
-    def _record(self) -> None:
-        """Do WARM_UP steps, then record UNROLL of them without doing them."""
+    def _beside(self, steps: int) -> None:
+        """Steps on a side stream, which is how to warm up."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self.step()
+            self._singly(steps)
         torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            for _ in range(UNROLL):
-                self.step()
+
+    def _record(self, steps: int) -> Any:
+        """A graph of so many steps; they are not done."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._singly(steps)
+        return graph
 
 
-def plan(steps: int, recorded: bool) -> tuple[int, int, int]:
-    """Steps to warm up with, replays of UNROLL steps, and single steps for the rest."""
-    if not recorded and steps < WARM_UP + UNROLL:
-        return 0, 0, steps  # too few to record anything
-    warm_up = 0 if recorded else WARM_UP
-    return warm_up, *divmod(steps - warm_up, UNROLL)
+def plan(steps: int, warm: bool, unroll: int = UNROLL) -> tuple[int, int, int]:
+    """Steps to warm up with, replays of `unroll` steps, and single steps for the rest."""
+    if not warm and steps < WARM_UP + unroll:
+        return 0, 0, steps  # too few to record anything; they warm up as well
+    warm_up = 0 if warm else WARM_UP
+    return warm_up, *divmod(steps - warm_up, unroll)

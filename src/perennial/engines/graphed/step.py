@@ -8,65 +8,28 @@ input), as in `perennial.engines.fused.loop`.
 
 from __future__ import annotations
 
-import copy
-import math
 from typing import Any
 
-from perennial.algorithms import Clock
 from perennial.engines.graphed.feed import Feed
 from perennial.engines.graphed.layout import Layout
+from perennial.engines.graphed.runs import Runs
 from perennial.lazy import torch
 from perennial.networks.mlp import LEAK
 
 
-class Stack:
-    """What an algorithm's rule works on.
-
-    Args:
-        network: shape of the network.
-        layout: padding.
-        feed: the data.
-        hypers: typed settings of the algorithm, one for each run.
-        seeds: one for each run.
-        state: the definition's state, padded, on the device.
-    """
+class Stack(Runs):
+    """What an algorithm's rule works on. Arguments: see `Runs`."""
 
     def __init__(
         self, network: Any, layout: Layout, feed: Feed, hypers: list[Any], seeds: list[int], state: Any
     ) -> None:
-        self.network, self.layout, self.feed, self.hypers, self.state = network, layout, feed, hypers, state
+        super().__init__(network, layout, feed, hypers, seeds, state)
         self.layers = range(network.layers)
         self.w = [state["weights"][f"weight_{n}"] for n in self.layers]  # [r, i, o]
         self.b = [state["weights"][f"bias_{n}"] for n in self.layers]  # [r, o]
         self.h = [layout.zeros(1, n) for n in network.sizes[:-1]]
         self.z, self.delta = ([layout.zeros(1, n) for n in network.sizes[1:]] for _ in range(2))
         self.slope = [layout.zeros(1, n) for n in network.sizes[:-1]]
-        lanes = layout.per_run(seeds, 1, torch.int64)
-        self.clock = Clock(lanes, feed.task, feed.step)
-
-    def under(self, hypers: list[Any]) -> Stack:
-        """The same stack under other settings, for an algorithm that contains another."""
-        other = copy.copy(self)
-        other.hypers = hypers
-        return other
-
-    def rate(self, name: str, dims: int = 3, dtype: Any = None) -> Any:
-        """A hyper-parameter of every run, [r, 1, ...] with `dims` axes."""
-        return self.layout.per_run([getattr(hyper, name) for hyper in self.hypers], dims, dtype)
-
-    def gain(self, name: str, dims: int = 3) -> Any:
-        """1 - a decay of every run, subtracted in double precision: 1 - 0.999 in single is wrong by 1e-5 of it."""
-        return self.layout.per_run([1 - getattr(hyper, name) for hyper in self.hypers], dims)
-
-    def log(self, name: str, dims: int = 3, dtype: Any = None) -> Any:
-        """Logarithm of a decay of every run, for `bias_correction`."""
-        decays = [getattr(hyper, name) for hyper in self.hypers]
-        logarithms = [math.log(decay) if decay > 0 else -math.inf for decay in decays]
-        return self.layout.per_run(logarithms, dims, dtype)
-
-    def any(self, name: str) -> bool:
-        """Whether a hyper-parameter is other than zero in any run."""
-        return any(getattr(hyper, name) != 0 for hyper in self.hypers)
 
 
 class Rule:
@@ -110,10 +73,11 @@ class Step:
     def __call__(self) -> None:
         """Show every run its next example."""
         stack = self.stack
-        target = stack.feed.take(stack.h[0])
+        examples, targets = stack.feed.take()
+        stack.h[0].copy_(examples)
         for layer in stack.layers:
             self._forward(layer)
-        performance = self._judge(target)
+        performance = self._judge(targets[:, 0])
         for layer in reversed(stack.layers):
             self._backward(layer)
             self.rule.update(layer)
@@ -150,11 +114,6 @@ class Step:
             torch.bmm(stack.delta[layer], stack.w[layer].transpose(1, 2), out=below)
             below.mul_(stack.slope[layer])
             self.rule.backward(layer - 1, below)
-
-
-def bias_correction(log_decay: Any, age: Any) -> Any:
-    """1 - decay^age, the share of a running average that is not its start at zero; age at least 1."""
-    return -torch.expm1(age * log_decay)
 
 
 def activate(name: str, z: Any, h: Any, slope: Any, real: Any) -> None:
