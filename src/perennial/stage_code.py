@@ -28,9 +28,9 @@ def train_modules(settings: dict[str, Any]) -> list[str]:
     modules = [f"perennial.{kind}.{settings[part]['name']}" for part, kind in PARTS.items()]
     modules += [f"perennial.metrics.{name}" for name in settings["measures"]]
     algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
-    network = settings["network"]["name"]
-    fast = (engine for engine, needs in engines.MADE_FOR.items() if needs["network"] == network)
-    folders = ("perennial.algorithms", *(f"perennial.engines.{engine}" for engine in fast))
+    made_for = engines.MADE_FOR.items()
+    fast = (folder for folder, own in made_for if all(settings[part]["name"] in own[part] for part in own))
+    folders = ("perennial.algorithms", *(f"perennial.engines.{folder}" for folder in fast))
     candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
     return [*modules, *filter(code_hash.exists, candidates)]
 

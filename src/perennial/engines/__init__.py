@@ -5,8 +5,9 @@
 times less. Exists for the algorithms that have a file in `engines/fused/`; CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
 pooling took. Exists for the algorithms that have a file in `engines/pooled/`; CPU.
-`graphed`: fully connected networks as one stack with closed-form gradients, recorded as a CUDA graph. Exists for the
-algorithms that have a file in `engines/graphed/`; made for CUDA, and runs on the CPU too.
+`graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, for
+the algorithms that have a file in `engines/graphed/`; convolutional and other ones in mini-batches, for those that have
+a file in `engines/graphed/batches/`. Made for CUDA, and runs on the CPU too.
 
 An engine's trainer holds the state of a group of runs and moves it through one task at a time.
 """
@@ -25,17 +26,19 @@ from perennial.lazy import torch
 from perennial.problems import Task
 
 NAMES = ("fused", "stacked", "graphed", "pooled")
-# What a fast path is made for. Of several for the CPU the first that can train a variant is taken.
-MADE_FOR = {
-    "fused": {"network": "mlp", "procedure": "task_stream"},
-    "graphed": {"network": "mlp", "procedure": "task_stream"},
-    "pooled": {"network": "convnet", "procedure": "task_epochs"},
+# What the fast paths are made for, by the folder of their algorithms' files, which begins with the engine's name. Of
+# several for the CPU the first that can train a variant is taken.
+MADE_FOR: dict[str, dict[str, tuple[str, ...]]] = {
+    "fused": {"network": ("mlp",), "procedure": ("task_stream",)},
+    "graphed": {"network": ("mlp",), "procedure": ("task_stream",)},
+    "graphed.batches": {"network": ("mlp", "convnet"), "procedure": ("task_epochs",)},
+    "pooled": {"network": ("convnet",), "procedure": ("task_epochs",)},
 }
 ON_CPU = ("fused", "pooled")
 ONE_BY_ONE = ("fused", "pooled")  #: engines that gain nothing from a stack: each run is a group by itself
 DEVICES = ("cpu", "cuda")
-# Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its
-# best and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
+# Left to itself, a fully connected network without a hidden layer this wide stays on the CPU, where the compiled loop
+# is at its best and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
 WIDE = 512
 
 
@@ -74,9 +77,9 @@ class Unsupported(ValueError):
     """The asked-for engine cannot train this variant; the message says why."""
 
 
-def fast_path(engine: str, algorithm: str) -> Any | None:
-    """An algorithm's file under engine `fused`, `graphed` or `pooled`, if it has one."""
-    name = f"perennial.engines.{engine}.{algorithm}"
+def fast_path(folder: str, algorithm: str) -> Any | None:
+    """An algorithm's file in one of the folders of `MADE_FOR`, if it has one."""
+    name = f"perennial.engines.{folder}.{algorithm}"
     return importlib.import_module(name) if find_spec(name) else None
 
 
@@ -135,19 +138,28 @@ def cuda_here() -> bool:
 
 
 def _is_wide(settings: dict[str, Any]) -> bool:
-    return max(settings["network"].get("hidden") or [0]) >= WIDE
+    """Whether a GPU gains: a channel counts at all its places."""
+    network = settings["network"]
+    return bool(network.get("channels")) or max(network.get("hidden") or [0]) >= WIDE
 
 
 def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
     """Why an engine has no fast path for a variant, if so."""
-    name = settings["algorithm"]["name"]
-    for kind, own in MADE_FOR[engine].items():
-        if settings[kind]["name"] != own:
-            return f"it has no fast path for {kind} '{settings[kind]['name']}' (allowed: {own})"
-    module = fast_path(engine, name)
+    name, folders = settings["algorithm"]["name"], [key for key in MADE_FOR if engine_of(key) == engine]
+    for kind in ("procedure", "network"):  # an engine may have a folder for each procedure
+        asked, allowed = settings[kind]["name"], [own for key in folders for own in MADE_FOR[key][kind]]
+        if asked not in allowed:
+            return f"it has no fast path for {kind} '{asked}' (allowed: {', '.join(dict.fromkeys(allowed))})"
+        folders = [key for key in folders if asked in MADE_FOR[key][kind]]
+    module = fast_path(folders[0], name)
     if module is None:
-        return f"algorithm '{name}' has no file in engines/{engine}"
+        return f"algorithm '{name}' has no file in engines/{folders[0].replace('.', '/')}"
     return module.unsupported(parse("algorithms", settings["algorithm"]))
+
+
+def engine_of(folder: str) -> str:
+    """The engine to which a folder of `MADE_FOR` belongs."""
+    return folder.partition(".")[0]
 
 
 def parse(kind: str, settings: dict[str, Any]) -> Any:
@@ -161,9 +173,12 @@ def trainer(
 ) -> Trainer:
     """A fresh trainer; give it a state with `load` before training."""
     if engine == "graphed":
+        from perennial.engines.graphed.batches.trainer import BatchTrainer
         from perennial.engines.graphed.trainer import GraphedTrainer
 
-        return GraphedTrainer(settings, problem, network, seeds, device)
+        in_batches = "batch_size" in settings.get("procedure", {})
+        made = BatchTrainer if in_batches else GraphedTrainer
+        return made(settings, problem, network, seeds, device)
     if engine == "fused":
         from perennial.engines.fused.trainer import FusedTrainer
 

@@ -77,25 +77,27 @@ class StackedTrainer:
         leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
         hooks = algorithms.hooks(self.algorithm, self.hyper, {**state, "weights": leaves}, clock)
         outputs, features = self.network.forward(leaves, x, **hooks)
-        loss, performance = self._judge(outputs, y)
+        loss, performance = judge(self.loss, outputs, y)
         gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
         with torch.no_grad():
             features = [h.detach() for h in features]
             self.algorithm.update(self.hyper, self.network, state, gradients, features, clock)
         return performance.detach().numpy()
 
-    def _judge(self, outputs: Any, y: Any) -> tuple[Any, Any]:
-        """Loss, a mean over the batch, summed over the (independent) runs; and the performance of each run, [r].
 
-        Args:
-            outputs: [r, b, o].
-            y: [r, b].
-        """
-        if self.loss == "squared_error":
-            error = (outputs[:, :, 0] - y.to(outputs.dtype)) ** 2  # [r, b]
-            return error.sum() / y.shape[1], error.mean(1)
-        loss = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum")
-        return loss / y.shape[1], (outputs.argmax(2) == y).to(torch.float64).mean(1)
+def judge(kind: str, outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Loss, a mean over the batch, summed over the (independent) runs; and the performance of each run, [r].
+
+    Args:
+        kind: squared_error or cross_entropy.
+        outputs: [r, b, o].
+        y: [r, b].
+    """
+    if kind == "squared_error":
+        error = (outputs[:, :, 0] - y.to(outputs.dtype)) ** 2  # [r, b]
+        return error.sum() / y.shape[1], error.mean(1)
+    loss = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum")
+    return loss / y.shape[1], (outputs.argmax(2) == y).to(torch.float64).mean(1)
 
 
 def _batch(tasks: list[Task], step: int, dtype: Any) -> tuple[Any, Any]:

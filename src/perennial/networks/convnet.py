@@ -10,6 +10,7 @@ are `bias_l` [r, o]. Weights and biases of a layer are uniform within +-1 / sqrt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -85,7 +86,12 @@ class Network:
         return weights
 
     def forward(
-        self, weights: dict[str, Any], x: Any, pre_activation: Hook = keep, post_activation: Hook = keep
+        self,
+        weights: dict[str, Any],
+        x: Any,
+        pre_activation: Hook = keep,
+        post_activation: Hook = keep,
+        convolve: Callable[[Any, Any, Any], Any] | None = None,
     ) -> tuple[Any, list[Any]]:
         """Outputs and hidden activations, as tensors.
 
@@ -94,6 +100,7 @@ class Network:
             x: [r, b, i], images flattened channel after channel.
             pre_activation, post_activation: of the hidden layers, (layer, [r, b, h p]) -> [r, b, h p], after the
                 pooling: the maximum of ReLUs is the ReLU of the maximum, and costs a quarter.
+            convolve: another way to do what `apart` does.
 
         Returns:
             outputs [r, b, o] and the list of the hidden layers' activations [r, b, h p].
@@ -103,7 +110,7 @@ class Network:
             weight, bias = weights[f"weight_{layer}"], weights[f"bias_{layer}"]
             if layer < self.convolutions:
                 images = x.unflatten(2, self.images[layer])  # [r, b, i] -> [r, b, channel, y, x]
-                x = torch.stack([_convolve(*run) for run in zip(images, weight, bias, strict=True)])
+                x = (convolve or apart)(images, weight, bias)
             else:
                 x = linear(x, weight, bias)
             if layer < self.layers - 1:
@@ -155,6 +162,11 @@ class Network:
         if layer < self.convolutions:
             return self.units[layer], self.images[layer][0], self._kernel(layer), self._kernel(layer)
         return self._fan_in(layer), self.units[layer]
+
+
+def apart(images: Any, weight: Any, bias: Any) -> Any:
+    """Each run by itself: images [r, b, i, y, x], weight [r, o, i, k, k], bias [r, o] -> [r, b, o y' x']."""
+    return torch.stack([_convolve(*run) for run in zip(images, weight, bias, strict=True)])
 
 
 def _convolve(images: Any, weight: Any, bias: Any) -> Any:

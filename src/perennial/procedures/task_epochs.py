@@ -48,6 +48,7 @@ class TaskEpochs(_tasks.Tasks):
         super().__init__(*arguments)
         #: of the task that is being learnt, for each measure that is taken after every pass: [r] of each
         self.tested: dict[str, list[np.ndarray]] = {}
+        self._tests: tuple[int, list[tuple[np.ndarray, np.ndarray]]] = (-1, [])  #: of one task, by run
 
     def snapshot(self) -> dict[str, Any]:
         """All that the runs need to go on from here, between two passes."""
@@ -88,8 +89,9 @@ class TaskEpochs(_tasks.Tasks):
         if not names:
             return {}
         predict, rows = self._predict(), []
-        for r, problem in enumerate(self.problems):
-            inputs, targets = problem.test(index)
+        if self._tests[0] != index:  # kept: the same after each pass
+            self._tests = index, [problem.test(index) for problem in self.problems]
+        for r, (inputs, targets) in enumerate(self._tests[1]):
             outputs = predict(r, inputs)
             rows.append([metrics.module(name).measure(outputs, targets) for name in names])
         return dict(zip(names, np.array(rows).T, strict=True))

@@ -9,6 +9,8 @@ engine; each algorithm's own part is the file of its name, which exports
     unsupported(settings) -> str | None      why these settings have no fast path, if so
     Rule(stack)                              its part of the step, a `step.Rule` for a `step.Stack`
 
+`batches/` is the same for mini-batches and convolutional networks.
+
 The state is the definition's (`init` of `perennial.algorithms`), only padded. Hyper-parameters are tensors with
 one number per run, so that a stack may hold several variants of one algorithm.
 

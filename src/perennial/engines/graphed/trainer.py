@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class GraphedTrainer:
         device: cpu or cuda.
     """
 
-    piece = None
+    piece: int | None = None
+    folder = "graphed"  #: of the algorithms' own parts, in `perennial.engines`
 
     def __init__(
         self,
@@ -42,15 +44,18 @@ class GraphedTrainer:
         name = every[0]["algorithm"]["name"]
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
         torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
-        self.algorithm, self.module = registry.module("algorithms", name), fast_path("graphed", name)
+        self.algorithm, self.module = registry.module("algorithms", name), fast_path(self.folder, name)
         self.hypers = [parse("algorithms", one["algorithm"]) for one in every]
         _check_equal_choices(self.hypers)
         self.network, self.seeds, self.loss = network, seeds, problem.loss
-        self.layout = Layout(every[0]["precision"], len(seeds), torch.device(device))
-        self.feed = Feed(self.layout)
+        self._prepare(every[0]["precision"], len(seeds), torch.device(device))
         self._shapes: Any = None
         self._state: Any = None
         self._replay: Replay | None = None
+
+    def _prepare(self, precision: str, runs: int, device: Any) -> None:
+        self.layout = Layout(precision, runs, device)
+        self.feed = Feed(self.layout)
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
@@ -60,9 +65,17 @@ class GraphedTrainer:
         if shapes == self._shapes:  # the memory stays, and with it a recorded graph
             each(lambda here, new: here.copy_(new), self._state, padded)
             return
-        self._shapes, self._state = shapes, each(lambda new: new.to(self.layout.device), padded)
+        self._shapes, self._state = shapes, self._held(padded)
+        self._replay = Replay(self._step(), self.layout.device)
+
+    def _held(self, state: Any) -> Any:
+        """The state on the device."""
+        return each(lambda array: array.to(self.layout.device), state)
+
+    def _step(self) -> Callable[[], None]:
+        """The step that is repeated."""
         stack = Stack(self.network, self.layout, self.feed, self.hypers, self.seeds, self._state)
-        self._replay = Replay(Step(stack, self.module.Rule(stack), self.loss), self.layout.device)
+        return Step(stack, self.module.Rule(stack), self.loss)
 
     def state(self) -> dict[str, Any]:
         """The state as numpy arrays (copies); waits for the device."""
@@ -70,13 +83,18 @@ class GraphedTrainer:
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn one task in every run: performance [r, steps]. Not in pieces: a task takes seconds."""
+        assert start == 0 and stop in (None, tasks[0].steps), "this engine learns whole tasks"
+        self._run(tasks, index, 0, tasks[0].steps)
+        return self.feed.performance()
+
+    def _run(self, tasks: list[Task], index: int, start: int, stop: int) -> None:
+        """The steps of a task from `start` to `stop`, in every run."""
         assert self._replay is not None, "load a state first"
-        assert start == 0 and stop in (None, len(tasks[0].order)), "this engine learns whole tasks"
         with torch.no_grad():
             if self.feed.put(tasks, index):
                 self._replay.forget()
-            self._replay.run(len(tasks[0].order))
-        return self.feed.performance()
+            self.feed.step.fill_(start)
+            self._replay.run(stop - start)
 
     def _with_fresh(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state with the branches that the algorithm's definition adds to new weights."""

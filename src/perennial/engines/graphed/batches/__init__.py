@@ -1,0 +1,12 @@
+"""Stacked networks in mini-batches for a GPU: convolutional ones, and fully connected ones with the same procedure.
+
+With a whole batch a gradient is a sum over examples, so it is stored, and PyTorch's automatic differentiation makes
+it: the loss is a sum over runs that have nothing in common, its gradient is that of each run. All of it happens within
+the recorded step. How several runs' convolutions become one operation says `convolution.py`; how the numbers lie,
+`flat.py`. Nothing is padded: unlike the online stack, this one does not promise a run's bits whatever its neighbours.
+
+A file named after an algorithm makes its step fast. It exports
+
+    unsupported(settings) -> str | None      why these settings have no fast path, if so
+    Rule(stack)                              step(features): the update of all runs, once `stack.gradients` is there
+"""
