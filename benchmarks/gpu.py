@@ -1,5 +1,5 @@
 """Speed of the graphed engine on a GPU. Writes benchmarks/gpu.md, and gpu.json, from which `perennial plan` reads GPU
-hours; says so in one line where there is no GPU.
+hours; says so in one line where there is no GPU. Convolutional networks: gpu_convnet.py.
 
 A net 784-w-w-w-10 with images like handwritten digits: a fifth of the pixels is lit. Every run has its own order and
 permutation. Times are of whole tasks, data included, after a first task that records the graph.
@@ -138,11 +138,21 @@ def row(name: str, width: int, runs: int, device: str, peak: float, steps: int) 
     weights = sum(i * o for i, o in pairwise((INPUTS, width, width, width, CLASSES)))
     figures = {
         "algorithm": algorithm,
+        "network": "mlp",
         "weights": weights,
         "runs": runs,
         "seconds_per_run_step": 1 / rate,
     }
     return line, figures
+
+
+def keep(rows: list[dict[str, Any]], network: str, path: Path = FIGURES, device: str | None = None) -> None:
+    """Put the rows of one network in the place of its old ones; those of other networks stay, if of this device."""
+    device = device or provenance.device("cuda")
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    same = old["rows"] if old.get("device") == device else []
+    others = [row for row in same if row["network"] != network]
+    path.write_text(json.dumps({"device": device, "rows": others + rows}, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -172,8 +182,7 @@ def main() -> None:
         for name in ALGORITHMS
     ]
     TABLE.write_text("\n".join([*head, *(line for line, _ in rows)]) + "\n", encoding="utf-8")
-    found = {"device": provenance.device(device), "rows": [figures for _, figures in rows]}
-    FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep([figures for _, figures in rows], "mlp")
     print(f"written: {TABLE.relative_to(Path.cwd()) if TABLE.is_relative_to(Path.cwd()) else TABLE}")
 
 

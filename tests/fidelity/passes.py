@@ -51,12 +51,14 @@ def variant(algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**given, "algorithm": algorithm, "procedure": procedure, "problem": problem}
 
 
-def stream(settings: dict[str, Any], seeds: list[int], engine: str = "stacked") -> TaskEpochs:
+def stream(
+    settings: dict[str, Any], seeds: list[int], engine: str = "stacked", device: str = "cpu"
+) -> TaskEpochs:
     """Runs before their first task."""
     module = registry.module("problems", "continual_imagenet")
     choices = engines.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
-    return TaskEpochs(settings, seeds, met, images(), engine)
+    return TaskEpochs(settings, seeds, met, images(), engine, device)
 
 
 def finish(runs: TaskEpochs) -> tuple[Any, dict[str, np.ndarray]]:

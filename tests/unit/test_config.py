@@ -146,6 +146,13 @@ def test_precision_of_the_study_or_of_an_experiment():
     assert study.settings(DIGITS, "cbp")["precision"] == "float32"
 
 
+def test_other_products_on_a_gpu_make_other_runs():
+    plain, other = (config.load(edited(("gpu_precision", given))) for given in ("fp32", "tf32"))
+    settings = plain.settings(DIGITS, "cbp")
+    assert "gpu_precision" not in settings
+    assert other.settings(DIGITS, "cbp") == {**settings, "gpu_precision": "tf32"}
+
+
 NAMES = {0.01: "0.01", 0.001: "0.001", 1e-4: "1e-4", 3e-4: "3e-4", 1.5e-5: "1.5e-5", 1.0: "1", 0: "0"}
 
 
@@ -241,6 +248,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("checkpoint_seconds", -1)], "", ["-1 is not allowed", "a number >= 0"]),
     ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, stacked, graphed, pooled"]),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
+    ([("gpu_precision", "bf16")], "", ["'bf16' is not allowed", "one of fp32, tf32"]),
     ([("results", 5)], "", ["5 is not allowed", "text"]),
     ([(f"{LAPTOP}/seeds", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([(f"{LAPTOP}/seeds", [1, 1])], "", ["different seeds"]),

@@ -15,6 +15,7 @@ from perennial.settings import Settings
 
 Precision = Literal["float32", "float64"]
 Engine = Literal["auto", "fused", "stacked", "graphed", "pooled"]
+GpuPrecision = Literal["fp32", "tf32"]
 Device = Literal["auto", "cpu", "cuda"]
 KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
 GRID_PARTS = ("algorithm", "network", "procedure", "problem")
@@ -133,6 +134,10 @@ class File(Settings):
         60, ge=0, description="at least so long between two checkpoints of a training job"
     )
     precision: Precision = Field("float32", description="numbers used in training")
+    gpu_precision: GpuPrecision = Field(
+        "fp32",
+        description="products of float32 numbers on a GPU: fp32, or tf32, which keeps 10 bits of the factors",
+    )
     data: dict[str, Any] = Field({}, description="where downloaded data lie")
     scales: dict[str, dict[str, Any]] = Field(min_length=1, description="scale -> experiment -> how much")
     experiments: dict[str, Any] = Field(min_length=1, description="experiment -> its settings and variants")

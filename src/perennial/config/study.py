@@ -133,7 +133,8 @@ class Study:
             self._unknown(f"variant of {experiment}", variant, list(known.variants))
         tasks = self.tasks(experiment, variant) if tasks is None else tasks
         parts = known.variants[variant].settings
-        return {**parts, "tasks": tasks, "precision": known.precision}
+        products = {"gpu_precision": self.entry.gpu_precision} if self.entry.gpu_precision != "fp32" else {}
+        return {**parts, "tasks": tasks, "precision": known.precision, **products}
 
     def settings_text(self, experiment: str, variant: str) -> str:
         """The settings as JSON with sorted keys: equal settings, equal text."""

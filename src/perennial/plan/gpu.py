@@ -1,4 +1,6 @@
-"""What a GPU was measured to do: benchmarks/gpu.json, written by benchmarks/gpu.py. Without it nothing is said."""
+"""What a GPU was measured to do: benchmarks/gpu.json, written by gpu.py and gpu_convnet.py there. Without it nothing is
+said.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ def read(path: Path = FILE) -> dict[str, Any]:
 def seconds_per_run_step(table: dict[str, Any], settings: dict[str, Any], weights: int) -> float | None:
     """Seconds of a GPU per run-step, from the row of the same algorithm nearest in size, scaled by the weights.
 
-    None where the table has no such row, or where the variant would not be given to a GPU.
+    Convolutions are not scaled: what they cost does not go by their weights. None where the table has no such row, or
+    where the variant would not be given to a GPU.
     """
-    own = settings["algorithm"]
+    own, network = settings["algorithm"], settings["network"]["name"]
     rows = [row for row in table.get("rows", []) if row["algorithm"]["name"] == own["name"]]
+    rows = [row for row in rows if row.get("network", "mlp") == network]
+    if network != "mlp":
+        rows = [row for row in rows if row["weights"] == weights]
     if not rows or not engines._is_wide(settings) or engines._why_not("graphed", settings):
         return None
 

@@ -25,7 +25,7 @@ class Tasks:
         seeds: of the runs, in the order of axis r.
         sequences: what each seed will meet.
         dataset: arrays of the data set, if the problem has one.
-        engine: "fused", "stacked" or "graphed".
+        engine: one of `engines.NAMES`.
         device: "cpu" or "cuda".
     """
 

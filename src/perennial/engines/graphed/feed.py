@@ -75,7 +75,8 @@ class Feed:
 
     def performance(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """[run, step] float64 of a piece; waits for the device."""
-        return self.buffers["performance"][start:stop].T[: self.layout.runs].cpu().numpy().astype(np.float64)
+        found = self.buffers["performance"][start:stop].T[: self.layout.runs].cpu().numpy()
+        return found.astype(np.float64, order="C")  # means are taken in the order in which numbers lie
 
     def _put_tables(self, lanes: list[Task]) -> bool:
         """Tables and targets, unless they are those of the last task."""

@@ -43,7 +43,8 @@ class GraphedTrainer:
         every = settings if isinstance(settings, list) else [settings] * len(seeds)
         name = every[0]["algorithm"]["name"]
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
-        torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
+        tf32 = every[0].get("gpu_precision") == "tf32"  # unless it is said, float32 means float32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         self.algorithm, self.module = registry.module("algorithms", name), fast_path(self.folder, name)
         self.hypers = [parse("algorithms", one["algorithm"]) for one in every]
         _check_equal_choices(self.hypers)
