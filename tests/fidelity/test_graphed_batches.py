@@ -200,6 +200,10 @@ def test_variants_of_one_algorithm_share_a_stack(device):
         alone.trainer.train([tasks[r]], 0)
         gaps = support.gaps(stacked.run_of(trainer.state(), r), alone.trainer.state())
         assert max(gaps.values()) < 1e-10, (r, gaps)
+    still = {**every[0], "algorithm": {**given[0], "momentum": 0}}
+    trainer = BatchTrainer([still, every[1]], stream.problems[0], stream.network, SEEDS, device)
+    with pytest.raises(ValueError, match="must agree in having momentum"):
+        trainer.load({"weights": stream.trainer.state()["weights"]})
 
 
 # ---- data
@@ -362,6 +366,9 @@ def test_choice(monkeypatch):
         assert engines.choose(settings) == "stacked"
         with pytest.raises(engines.Unsupported, match=words):
             engines.choose(settings, device="cuda")
+    online = {**wide, "procedure": {"name": "task_stream"}}
+    with pytest.raises(engines.Unsupported, match=r"procedure 'task_stream' \(allowed: task_epochs\)"):
+        engines.choose(online, "graphed")
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
     assert engines.choose(wide) == "pooled"
 

@@ -177,12 +177,12 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
 # ---- what cannot be
 
 
-@pytest.mark.parametrize("wanted", ["fused", "graphed"])
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("wanted", "changes", "words"),
     [
-        ({"network": CONVNET}, "no fast path for network 'convnet'"),
-        ({"network": {"name": "mlp", "hidden": []}}, "no fast path for procedure 'task_epochs'"),
+        ("fused", {"network": CONVNET}, r"no fast path for network 'convnet' \(allowed: mlp\)"),
+        ("fused", {"network": {"name": "mlp", "hidden": []}}, "no fast path for procedure 'task_epochs'"),
+        ("pooled", {"network": {"name": "mlp", "hidden": []}}, "no fast path for network 'mlp'"),
     ],
 )
 def test_compiled_engines_say_what_they_cannot(wanted, changes, words):

@@ -146,7 +146,7 @@ def _is_wide(settings: dict[str, Any]) -> bool:
 def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
     """Why an engine has no fast path for a variant, if so."""
     name, folders = settings["algorithm"]["name"], [key for key in MADE_FOR if engine_of(key) == engine]
-    for kind in ("procedure", "network"):  # an engine may have a folder for each procedure
+    for kind in ("network", "procedure"):  # an engine may have several folders
         asked, allowed = settings[kind]["name"], [own for key in folders for own in MADE_FOR[key][kind]]
         if asked not in allowed:
             return f"it has no fast path for {kind} '{asked}' (allowed: {', '.join(dict.fromkeys(allowed))})"

@@ -21,6 +21,8 @@ class Rule:
     """
 
     def __init__(self, stack: Stack) -> None:
+        if stack.velocity is None and stack.any("momentum"):
+            raise ValueError("runs of one stack must agree in having momentum, or the first one must have it")
         self.stack, self.momentum = stack, stack.rate("momentum", 2)  # [r, 1]
         self.change = -stack.rate("step_size", 2)
         decays = hasattr(stack.hypers[0], "weight_decay") and stack.any("weight_decay")

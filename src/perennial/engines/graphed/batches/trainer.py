@@ -29,9 +29,8 @@ class BatchTrainer(GraphedTrainer):
         self.layout = Layout(precision, runs, device, padded=False)
         self.feed = Feed(self.layout, logged=torch.float64)
         self._memory: dict[str, Flat] = {}
-        self._shown: dict[
-            int, tuple[np.ndarray, Any]
-        ] = {}  # what each run last predicted, and its copy there
+        #: by run: what it was last given to predict, and the copy of that on the device
+        self._shown: dict[int, tuple[np.ndarray, Any]] = {}
 
     def _held(self, state: Any) -> Any:
         """The state on the device; weights and velocities in one piece each."""
