@@ -62,8 +62,7 @@ def tasks(seeds: list[int], size: Size) -> list[Task]:
         own = np.random.default_rng(seed + 1)
         rows = own.permutation(2 * size.images)[: size.images]
         order = np.concatenate([own.permutation(size.images) for _ in range(size.passes)])
-        inputs = np.broadcast_to(np.float32(0), (size.images, mean.size))  # the device takes the pixels
-        found.append(Task(inputs, rows % 2, order, batch=size.batch, pixels=Pixels(images, rows, mean)))
+        found.append(Task(Pixels(images, rows, mean), rows % 2, order, batch=size.batch))
     return found
 
 

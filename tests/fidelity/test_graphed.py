@@ -264,9 +264,9 @@ def table(problem, runs: int, kind: str) -> list[Task]:
     """The first task of each run: bytes or floats, permuted by an index or beforehand."""
     tasks = [problem.task(0)] * runs
     if kind == "permuted beforehand":
-        return [replace(t, inputs=t.rows(np.arange(len(t.inputs))), permutation=None) for t in tasks]
+        return [replace(t, table=t.rows(np.arange(len(t.inputs))), permutation=None) for t in tasks]
     whole = (np.round(tasks[0].inputs * 16)).astype(np.uint8 if kind == "bytes" else np.float32)
-    return [replace(task, inputs=whole) for task in tasks] if kind != "as given" else tasks
+    return [replace(task, table=whole) for task in tasks] if kind != "as given" else tasks
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_a_feed_that_changes_its_shape(device):
         tasks = [replace(task, order=task.order[:steps]) for task in tasks]
         if index == 1:
             tasks = [
-                replace(t, inputs=np.tile(t.inputs, (2, 1)), targets=np.tile(t.targets, 2)) for t in tasks
+                replace(t, table=np.tile(t.inputs, (2, 1)), targets=np.tile(t.targets, 2)) for t in tasks
             ]
         np.testing.assert_allclose(
             runs.trainer.train(tasks, index), other.trainer.train(tasks, index), atol=1e-11

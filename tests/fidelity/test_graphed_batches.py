@@ -227,6 +227,9 @@ def test_images_are_held_as_bytes_and_centred_as_the_problem_does(centring, devi
                 rows = task.order[step * task.batch : (step + 1) * task.batch]
                 assert np.array_equal(x[r].cpu().numpy(), task.rows(rows))
                 assert np.array_equal(targets[r].cpu().numpy(), task.targets[rows])
+    fresh = stream._task(stream.problems[0], 1)
+    stream.trainer.train([fresh, fresh], 1, 0, 4)
+    assert "array" not in vars(fresh.table)  # the engine has no need of it
     assert kept[0] is kept[1] and kept[0].dtype == torch.uint8 and len(kept[0]) == 6 * 16
 
 
@@ -236,7 +239,7 @@ def test_images_that_are_mapped_into_memory():
     images.flags.writeable = False
     stream = graphed(passes.variant(SGD), SEEDS)
     tasks = [stream._task(problem, 0) for problem in stream.problems]
-    tasks = [replace(task, pixels=replace(task.pixels, images=images)) for task in tasks]
+    tasks = [replace(task, table=replace(task.table, images=images)) for task in tasks]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stream.trainer.feed.put(tasks, 0)
@@ -250,7 +253,7 @@ def test_tables_of_any_origin(device):
         stream = graphed(settings, SEEDS, device)
         for index in range(2):
             tasks = [stream._task(problem, index) for problem in stream.problems]
-            shown = [replace(task, pixels=None) for task in tasks] if bare else tasks
+            shown = [replace(task, table=task.inputs) for task in tasks] if bare else tasks
             stream.trainer.train(shown, index)
         states.append(stream.trainer.state())
     assert max(support.gaps(*states).values()) < 1e-12

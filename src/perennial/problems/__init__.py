@@ -12,6 +12,7 @@ one at a time or in mini-batches. A problem's file exports:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -21,14 +22,27 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Pixels:
-    """Where a task's inputs come from, for engines that hold all images on their device.
+    """A table of images that many tasks share: row k is `images[rows[k]] / 255 - mean`, flattened, float32.
 
-    Row k of the table is `images[rows[k]] / 255 - mean`, flattened, in single precision.
+    It is computed where it is asked for: an engine that holds all images on its device never does.
     """
 
     images: np.ndarray  # [all, ...] uint8, the same array for all tasks of all runs
     rows: np.ndarray  # [n] int64
     mean: np.ndarray  # float32, of the shape of an image
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """[n, i] float32."""
+        return centred(self.images[self.rows], self.mean).reshape(len(self), self.mean.size)
+
+
+def centred(pixels: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """[..., channel, row, column] uint8 -> float32, pixel / 255 - mean."""
+    return np.divide(pixels, np.float32(255), dtype=np.float32) - mean
 
 
 @dataclass(frozen=True)
@@ -39,12 +53,16 @@ class Task:
     of the network is column `permutation[k]` of the row.
     """
 
-    inputs: np.ndarray  # [n, i] float32; shared between tasks where possible
+    table: np.ndarray | Pixels  # [n, i] float32; shared between tasks where possible
     targets: np.ndarray  # [n] float32 for a regression, int64 class labels for a classification
     order: np.ndarray  # [steps batch] int64 rows of the table
     permutation: np.ndarray | None = None  # [i] int64
     batch: int = 1  # examples of a step
-    pixels: Pixels | None = None  # of a table made from images that many tasks share
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """The table as an array, [n, i]."""
+        return self.table.array if isinstance(self.table, Pixels) else self.table
 
     @property
     def steps(self) -> int:

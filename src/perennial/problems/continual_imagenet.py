@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.problems import Arrays, Pixels, Task
+from perennial.problems import Arrays, Pixels, Task, centred
 from perennial.problems._class_pairs import pairs
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
@@ -53,7 +53,7 @@ def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None =
 class Problem:
     """The stream of one seed.
 
-    Engines that hold all images on their device take a task's `pixels`; its table is the same as an array.
+    A task's table is made from the data set's images, which engines may hold on their device as they are.
     """
 
     loss, axis, outputs = "cross_entropy", "task", 2
@@ -83,18 +83,16 @@ class Problem:
 
     def centre(self, pixels: np.ndarray) -> np.ndarray:
         """[..., 3, 32, 32] uint8 -> float32, pixel / 255 - mean."""
-        return np.divide(pixels, np.float32(255), dtype=np.float32) - self.mean
+        return centred(pixels, self.mean)
 
     def task(self, index: int) -> Task:
         """The training images, class after class, and the order of the first pass over them."""
-        rows = self.rows(index)[0]
-        inputs, targets = self._table(rows)
-        pixels = Pixels(self._images, rows.reshape(-1), self.mean)
-        return Task(inputs, targets, self.order(index, 0), pixels=pixels)
+        return Task(*self._table(self.rows(index)[0]), self.order(index, 0))
 
     def test(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Test images of task `index` and their labels: [n, i] float32, [n] int64."""
-        return self._table(self.rows(index)[1])
+        table, labels = self._table(self.rows(index)[1])
+        return table.array, labels
 
     def order(self, index: int, epoch: int) -> np.ndarray:
         """[n] int64: rows of the task's table in the order of pass number `epoch`, drawn anew for each."""
@@ -109,11 +107,10 @@ class Problem:
         """Tasks are counted from 1."""
         return index + 1
 
-    def _table(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _table(self, rows: np.ndarray) -> tuple[Pixels, np.ndarray]:
         """Images and labels of [2, n] rows. An image is one row of the table: red plane, green, blue."""
-        pixels = self._images[rows.reshape(-1)]  # [2 n, 3, 32, 32]
         labels = np.repeat(np.arange(2), rows.shape[1])
-        return self.centre(pixels).reshape(len(pixels), self.inputs), labels
+        return Pixels(self._images, rows.reshape(-1), self.mean), labels
 
 
 def check(settings: Settings, dataset: Arrays) -> None:

@@ -7,6 +7,7 @@ permutation of the inputs is a second look-up of the example just fetched; the w
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from perennial.engines.graphed.layout import Layout
 from perennial.lazy import torch
-from perennial.problems import Task
+from perennial.problems import Pixels, Task
 
 AT_ONCE = 2**14  # images that are copied to the device at a time
 
@@ -80,12 +81,12 @@ class Feed:
 
     def _put_tables(self, lanes: list[Task]) -> bool:
         """Tables and targets, unless they are those of the last task."""
-        key = [part for task in lanes for part in (id(task.inputs), id(task.targets))]
+        key = [part for task in lanes for part in (id(task.table), id(task.targets))]
         if key == self._tables[0]:
             return False
         shared = self._are_shared(lanes)
         distinct, which = (lanes, list(range(len(lanes)))) if shared else _distinct(lanes)
-        self._starts = np.cumsum([0, *(len(task.inputs) for task in distinct)]), which
+        self._starts = np.cumsum([0, *(len(task.table) for task in distinct)]), which
         self._tables = key, lanes  # held, so that no other array can get their ids
         moved = self._put_pixels(distinct) if shared else self._put_inputs(distinct)
         targets = np.concatenate([task.targets for task in distinct])
@@ -94,10 +95,11 @@ class Feed:
 
     def _are_shared(self, lanes: list[Task]) -> bool:
         """Whether all tables are made from the same images, and no column is padded."""
-        sources = [task.pixels for task in lanes]
-        one, width = sources[0], lanes[0].inputs.shape[1]
-        same = one is not None and all(own is not None and own.images is one.images for own in sources)
-        return same and self.layout.lead(width) == width
+        images = [task.table.images if isinstance(task.table, Pixels) else None for task in lanes]
+        if images[0] is None or any(own is not images[0] for own in images):
+            return False
+        width = math.prod(images[0].shape[1:])
+        return self.layout.lead(width) == width
 
     def _put_inputs(self, distinct: list[Task]) -> bool:
         """The tables as they are, one after the other."""
@@ -110,8 +112,7 @@ class Feed:
 
     def _put_pixels(self, lanes: list[Task]) -> bool:
         """All images as bytes, if they are not there yet; and which of them the tables hold."""
-        one = lanes[0].pixels
-        assert one is not None
+        one: Any = lanes[0].table
         moved = one.images is not self._images
         if moved:
             self._images = one.images  # held, too
@@ -119,7 +120,7 @@ class Feed:
             # a number on the host would be turned into a factor, 1 / 255, which rounds otherwise
             self.buffers["white"] = torch.full((1,), 255, dtype=torch.float32, device=self.layout.device)
         moved |= self._set("mean", one.mean.reshape(-1))
-        return self._set("places", np.concatenate([task.pixels.rows for task in lanes])) or moved
+        return self._set("places", np.concatenate([task.table.rows for task in lanes])) or moved
 
     def _put_permutation(self, lanes: list[Task]) -> bool:
         """[r, i]: which column of its example a run's input shows; nothing where no run permutes."""
@@ -144,7 +145,7 @@ class Feed:
 
 def _on(device: Any, images: np.ndarray) -> Any:
     """Images [all, ...] on the device, flattened: [all, i] uint8. Part by part: they may be larger than is free."""
-    held = torch.empty(len(images), int(np.prod(images.shape[1:])), dtype=torch.uint8, device=device)
+    held = torch.empty(len(images), math.prod(images.shape[1:]), dtype=torch.uint8, device=device)
     for first in range(0, len(images), AT_ONCE):
         part = np.array(images[first : first + AT_ONCE])  # a copy: what is mapped cannot be written to
         held[first : first + AT_ONCE] = torch.from_numpy(part).view(len(part), -1)

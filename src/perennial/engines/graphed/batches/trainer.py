@@ -15,6 +15,7 @@ from perennial.engines.graphed.trainer import GraphedTrainer
 from perennial.engines.stacked import TEST_BATCH
 from perennial.lazy import torch
 from perennial.problems import Task
+from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
 
 class BatchTrainer(GraphedTrainer):
