@@ -151,7 +151,7 @@ def keep(rows: list[dict[str, Any]], network: str, path: Path = FIGURES, device:
     device = device or provenance.device("cuda")
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     same = old["rows"] if old.get("device") == device else []
-    others = [row for row in same if row["network"] != network]
+    others = [row for row in same if row.get("network", "mlp") != network]
     path.write_text(json.dumps({"device": device, "rows": others + rows}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -154,7 +154,7 @@ def test_dropout_is_off_in_tests():
     assert not np.array_equal(found[0]["online_accuracy"], found[1]["online_accuracy"])
 
 
-@pytest.mark.parametrize("engine", ["stacked", "pooled"])
+@pytest.mark.parametrize("engine", ["stacked", "pooled", "graphed"])
 def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
     settings, seeds = passes.variant(SGD, precision="float32"), [3, 5]
     sequences.make_block(settings, seeds, tmp_path / "sequences.h5")
@@ -162,7 +162,7 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
     store.write(data, lambda file: [file.create_dataset(k, data=v) for k, v in passes.images().items()])
     training.train_block(
         settings, seeds, tmp_path / "runs.h5", sequences=[tmp_path / "sequences.h5"], dataset=data,
-        checkpoints=tmp_path / "checkpoints", checkpoint_seconds=0, engine=engine, threads=2,
+        checkpoints=tmp_path / "checkpoints", checkpoint_seconds=0, engine=engine, device="cpu", threads=2,
     )  # fmt: skip
     state, measured = passes.finish(passes.stream(settings, seeds, engine))
     with h5py.File(tmp_path / "runs.h5") as file:
