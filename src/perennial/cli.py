@@ -25,18 +25,11 @@ from perennial.config import ConfigError, Study, entries
 from perennial.settings import Unfit
 
 SCHEMA = Path(__file__).parent / "config.schema.json"
-CLEAR = (
-    ConfigError,
-    engines.Unsupported,
-    Unfit,
-    checkpoint.InUse,
-    stopping.Stopped,
-    lineage.NoRecord,
-)  # their message says all there is to say
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
 #: Errors whose message says all there is to say.
 CLEAR = (
-    ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped, store.BadFile, store.CannotWrite,
+    ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped, lineage.NoRecord, store.BadFile,
+    store.CannotWrite,
 )  # fmt: skip
 
 

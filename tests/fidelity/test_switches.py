@@ -25,6 +25,7 @@ from perennial.networks.mlp import Settings as Shape
 from perennial.problems import Task
 from perennial.streams import Place
 
+TRAINERS = {"fused": FusedTrainer, "stacked": StackedTrainer, "graphed": GraphedTrainer}
 SHIPPED = {
     "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist", "continual_imagenet"),
     "networks": ("mlp", "convnet"),
@@ -77,7 +78,7 @@ def test_every_switch_is_worked_by_hand():
 # ---- shrink and perturb
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 @pytest.mark.parametrize("noise", ["gaussian", "sum4"])
 def test_noise_of_one_step(noise, engine):
     """With no step and no decay to speak of, a step adds noise_std times the stream's numbers, in one long draw."""
@@ -109,8 +110,7 @@ class Regression:
 def trainer(engine: str, given: dict):
     """A trainer for one run of 20-5-1, seed 0, whose gradient steps are too small to matter."""
     algorithm = {"name": "cbp", "step_size": 1e-13, "replacement_rate": 0.2, "maturity_threshold": 0, **given}
-    made = {"fused": FusedTrainer, "stacked": StackedTrainer, "graphed": GraphedTrainer}[engine]
-    return made(support.variant(REGRESSION, algorithm), Regression(), SHAPE, [0])
+    return TRAINERS[engine](support.variant(REGRESSION, algorithm), Regression(), SHAPE, [0])
 
 
 def state(units: list[tuple], ages: list[int], decay: float = 0.5) -> dict:
@@ -162,7 +162,7 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 @pytest.mark.parametrize("utility", UNITS)
 def test_utility_picks_its_own_unit(utility, engine):
     names = list(UNITS)
@@ -180,7 +180,7 @@ def test_utility_may_be_a_lottery():
     assert renewed(made, start) == [int(lots.argmin())]
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 @pytest.mark.parametrize(("count", "by_hand"), [("eligible", [1]), ("layer_width", [1, 3])])
 def test_count_of_mature_units_or_of_all(count, by_hand, engine):
     """Two of five units are mature, the rate is one half: 1 of the 2, or 2.5 of the 5."""
@@ -204,21 +204,21 @@ def numbers_renewed(engine: str, given: dict, steps: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 def test_fraction_saved_up(engine):
     """0.25 of 5 = 1.25 units a step: 1, 1, 1 and then 2."""
     given = {"fraction": "accumulate", "replacement_rate": 0.25}
     assert numbers_renewed(engine, given, 8) == [1, 1, 1, 2, 1, 1, 1, 2]
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 def test_fraction_above_one_is_cut_off_by_chance_s_rule(engine):
     """The authors' code tosses its coin only where less than one unit is due."""
     given = {"fraction": "bernoulli", "replacement_rate": 0.25}
     assert numbers_renewed(engine, given, 8) == [1] * 8
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 def test_fraction_by_chance(engine):
     """0.1 of 5 = half a unit: a coin for each step; saved up, it would be every second step."""
     coins = [streams.uniforms(Place(streams.REPLACEMENT, 0, task=step), 1)[0] < 0.5 for step in range(12)]
@@ -227,7 +227,7 @@ def test_fraction_by_chance(engine):
     assert numbers_renewed(engine, {"fraction": "accumulate", "replacement_rate": 0.1}, 12) == [0, 1] * 6
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 @pytest.mark.parametrize(("transfer", "by_hand"), [("off", 0.0), ("on", 0.25 * 0.7)])
 def test_bias_transfer_moves_the_mean_output(transfer, by_hand, engine):
     """The unit speaks with weight 0.25, and its corrected mean output is 1 - 0.3."""
@@ -239,7 +239,7 @@ def test_bias_transfer_moves_the_mean_output(transfer, by_hand, engine):
     assert after["weights"]["weight_1"][0, :, 0] == pytest.approx([0, 1, 2, 3, 4], abs=1e-9)
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 def test_a_renewed_unit_starts_afresh(engine):
     units = [(0.25, 1.0, 0.3, 1.0)] + [(o, 1.0, 0.5, 1.0) for o in (1, 2, 3, 4)]
     after = show(trainer(engine, {"utility": "weight", "utility_decay": 0.5}), state(units, [1] * 5))
@@ -251,7 +251,7 @@ def test_a_renewed_unit_starts_afresh(engine):
     assert own["utility"][0, 0] == own["mean_feature"][0, 0] == 0 and (own["utility"][0, 1:] > 0).all()
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", TRAINERS)
 @pytest.mark.parametrize("threshold", [10, 100])
 def test_maturity_is_an_age_above_the_threshold(threshold, engine):
     """A rate of 1 renews whatever is mature: nothing while the age is `threshold`, everything one step later."""
