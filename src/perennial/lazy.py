@@ -21,4 +21,8 @@ class LazyModule:
 
 
 torch: Any = LazyModule("torch")
-seaborn: Any = LazyModule("seaborn")  # planning asks each figure what it needs, and draws none
+# Planning asks each figure what it needs, and draws none.
+seaborn: Any = LazyModule("seaborn")
+colors, figure, lines, patches, ticker = (
+    LazyModule(f"matplotlib.{name}") for name in ("colors", "figure", "lines", "patches", "ticker")
+)

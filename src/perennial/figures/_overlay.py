@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from perennial import published
 from perennial.figures import _read, _style
+from perennial.lazy import ticker
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SOURCES = "Lines: ours, {seeds}. Dots: published, 30 runs."
 NOT_RUN = "not run at this scale"
@@ -72,7 +75,7 @@ def _edges(axis: Axes, x: np.ndarray, mean: np.ndarray, colour: str, filled: boo
 
 def percent(axis: Axes) -> None:
     """Label the y axis in percent."""
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
+    axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}%"))
 
 
 def kinds(error: bool = False) -> list:

@@ -6,16 +6,20 @@ The ink and paper colours are fixed words that the report replaces by its own, l
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from perennial.figures._read import Metric
+from perennial.lazy import colors, lines, patches
+from perennial.lazy import figure as figures
 from perennial.lazy import seaborn as sns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 INK, FAINT, GRID, PAPER = "#2b2f38", "#6b7080", "#e3e5ea", "#ffffff"
 # Okabe and Ito's colours, darkened or lightened to be seen on white and on near-black alike.
@@ -63,7 +67,7 @@ def panels(
     rows: int, columns: int, width: float = 11.5, height: float = 3.6, **share
 ) -> tuple[Figure, np.ndarray]:
     """A figure of `rows` x `columns` axes, free of pyplot's global state."""
-    figure = Figure(figsize=(width, height * rows + 0.9), layout="constrained")
+    figure = figures.Figure(figsize=(width, height * rows + 0.9), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.05)
     axes = figure.subplots(rows, columns, squeeze=False, **share)
     for axis in axes.flat:
@@ -101,22 +105,22 @@ def note(axis: Axes, text: str) -> None:
 
 def darker(colour: str, by: float = 0.35) -> str:
     """The same hue, darker: what is published, beside ours."""
-    return to_hex([part * (1 - by) for part in to_rgb(colour)])
+    return colors.to_hex([part * (1 - by) for part in colors.to_rgb(colour)])
 
 
 def paler(colour: str, by: float = 0.55) -> str:
     """The same hue, paler: what `darker` becomes on dark paper."""
-    return to_hex([part + (1 - part) * by for part in to_rgb(colour)])
+    return colors.to_hex([part + (1 - part) * by for part in colors.to_rgb(colour)])
 
 
 def swatch(colour: str, label: str, **line) -> Line2D:
     """A legend entry: a line."""
-    return Line2D([], [], color=colour, label=label, **{"linewidth": LINE, **line})
+    return lines.Line2D([], [], color=colour, label=label, **{"linewidth": LINE, **line})
 
 
 def band_swatch(label: str) -> Patch:
     """A legend entry: a band."""
-    return Patch(facecolor=GREY, alpha=0.35, linewidth=0, label=label)
+    return patches.Patch(facecolor=GREY, alpha=0.35, linewidth=0, label=label)
 
 
 def seeds_text(counts: set[int]) -> str:

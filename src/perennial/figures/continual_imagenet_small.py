@@ -6,10 +6,12 @@ Ours, not published: a laptop stand-in for Continual ImageNet (Nature Fig. 1).
 from __future__ import annotations
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial.figures import _methods, _overlay, _read, _style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "continual_imagenet_small"
 TITLE = "Continual ImageNet, small"

@@ -7,14 +7,17 @@ axis are triangles on its end; they have no known value and are never joined or 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from perennial import published
 from perennial.figures import _read, _style
+from perennial.lazy import lines
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "slowly_changing_regression"
 TITLE = "Extended Data Fig. 2b: loss of plasticity on slowly-changing regression"
@@ -111,6 +114,6 @@ def _legend(linear: _read.Metric | None, ends: set[float | None]) -> list:
     handles.append(_style.swatch(_style.INK, "published", **dots))
     above = " or ".join(f"{end:g}" for end in sorted(end for end in ends if end is not None))
     off = {"linestyle": "", "markersize": 6, "markerfacecolor": _style.PAPER, "markeredgecolor": _style.INK}
-    handles.append(Line2D([], [], marker="^", label=f"published, above {above}", **off))
+    handles.append(lines.Line2D([], [], marker="^", label=f"published, above {above}", **off))
     handles.append(_style.swatch(_style.FAINT, "end of the printed axis", **PRINTED_END))
     return handles

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial import published
 from perennial.figures import _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 3b: loss of plasticity on online permuted MNIST"
 CAPTION = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial import published
 from perennial.figures import _overlay, _style
 from perennial.figures import _permuted_mnist as mnist
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 3c: what happens inside, on online permuted MNIST"
 CAPTION = (

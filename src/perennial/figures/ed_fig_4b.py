@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial import published
 from perennial.figures import _methods, _overlay, _read, _style
 from perennial.figures import _permuted_mnist as mnist
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 4b: sensitivity of the methods on online permuted MNIST"
 CAPTION = (

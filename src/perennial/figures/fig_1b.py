@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial import published
 from perennial.figures import _continual_imagenet as imagenet
 from perennial.figures import _overlay, _read, _style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLE = "Fig. 1b: loss of plasticity on Continual ImageNet"
 CAPTION = (

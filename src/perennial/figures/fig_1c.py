@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from perennial import published
 from perennial.figures import _continual_imagenet as imagenet
 from perennial.figures import _methods, _overlay, _read, _style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLE = "Fig. 1c: keeping plasticity on Continual ImageNet"
 CAPTION = (

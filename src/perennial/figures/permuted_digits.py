@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from typing import TYPE_CHECKING
 
 from perennial.figures import _methods, _read, _style
+from perennial.lazy import ticker
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "permuted_digits"
 TITLE = "Online permuted digits"
@@ -49,7 +51,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         axis.set_title(title)
         axis.set_ylabel(label)
         if name != "weight_magnitude":
-            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
+            axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}%"))
         if name in ("dead_units", "weight_magnitude"):
             axis.set_ylim(bottom=0)
     for axis in axes[-1]:
