@@ -10,7 +10,8 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
-from fidelity import support
+from fidelity import passes, support
+from fidelity.passes import IMAGENET
 from fidelity.support import DIGITS, MNIST, REGRESSION
 
 from perennial import checkpoint, metrics, registry, seams, sequences, stopping, store, training
@@ -28,7 +29,28 @@ SHAPES: dict[tuple[str, str], dict[str, Any]] = {
     (DIGITS, "stacked"): {"probe_examples": 10, "tasks": 3},
     (MNIST, "fused"): {"probe_examples": 10, "task_examples": 100, "tasks": 8, "precision": "float32"},
     (MNIST, "stacked"): {"probe_examples": 10, "task_examples": 100, "tasks": 2, "precision": "float32"},
+    (IMAGENET, "pooled"): {"epochs": 10, "tasks": 4, "precision": "float32"},
+    (IMAGENET, "stacked"): {"epochs": 10, "tasks": 3, "precision": "float32"},
 }
+#: Shallow enough to learn within a second: what the tests measure moves.
+CONVNET = passes.CONVNET | {"channels": [4, 6], "hidden": [10]}
+DATASETS = support.DATASETS | {"imagenet32": lambda images: passes.images()}
+
+
+def settings(problem: str, engine: str, **changes: Any) -> dict[str, Any]:
+    """Settings of the block: continual backpropagation with all that can be measured.
+
+    Args:
+        changes: to what stands in `SHAPES`.
+    """
+    shape = SHAPES[problem, engine] | changes
+    if problem == IMAGENET:
+        algorithm = passes.CBP | {"replacement_rate": 0.01}
+        return passes.variant(algorithm, network=CONVNET, **shape)
+    measures = {"squared_error" if problem == REGRESSION else "online_accuracy": {"every": 2}}
+    internals = [name for name in metrics.names() if metrics.module(name).KIND == "internals"]
+    measures |= {name: {"every": 3} for name in internals}
+    return support.small(problem, "cbp", measures=measures, **shape)
 
 
 def contents(run_file: Path) -> dict[str, Any]:
@@ -56,16 +78,12 @@ class Block:
         self.folder, self.engine = folder, engine
         self.checkpoints, self.output = folder / "checkpoints", folder / "runs.h5"
         self.sequences = folder / "sequences.h5"
-        measures = {"squared_error" if problem == REGRESSION else "online_accuracy": {"every": 2}}
-        internals = [name for name in metrics.names() if metrics.module(name).KIND == "internals"]
-        measures |= {name: {"every": 3} for name in internals}
-        shape = SHAPES[problem, engine] | changes
-        self.settings = support.small(problem, "cbp", measures=measures, **shape)
+        self.settings = settings(problem, engine, **changes)
         sequences.make_block(self.settings, SEEDS, self.sequences)
         self.dataset = None
         if name := registry.module("problems", problem).DATASET:
             self.dataset = folder / f"{name}.h5"
-            images = support.DATASETS[name](IMAGES).items()
+            images = DATASETS[name](IMAGES).items()
             store.write(self.dataset, lambda file: [file.create_dataset(k, data=v) for k, v in images])
         self.logged_to = folder / "log"
         self._done, self._went_on = (FORK.Value("q", -1, lock=False) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Small runs of Continual ImageNet for the tests of this folder: made-up images, learnt in passes."""
+"""Small runs of Continual ImageNet for the tests: made-up images, learnt in passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from perennial import engines, registry
 from perennial.problems import Arrays
 from perennial.procedures.task_epochs import TaskEpochs
 
+IMAGENET = "continual_imagenet"
 CONVNET = {"name": "convnet", "channels": [4, 6, 8], "hidden": [10, 7]}
+CBP = {
+    "name": "cbp", "step_size": 0.05, "momentum": 0.9, "weight_decay": 0.001, "replacement_rate": 0.04,
+    "maturity_threshold": 4, "utility_decay": 0.8, "count": "layer_width",
+}  # fmt: skip
 MEASURES = (
     "test_accuracy",
     "test_accuracy_by_epoch",
@@ -47,7 +52,7 @@ def variant(algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "measures": {name: {"every": 1} for name in changes.pop("measures", MEASURES)},
     }
     procedure = {"name": "task_epochs", "epochs": 3, "batch_size": 5, **changes}
-    problem = {"name": "continual_imagenet", "classes": CLASSES, "train_per_class": 10, "test_per_class": 6}
+    problem = {"name": IMAGENET, "classes": CLASSES, "train_per_class": 10, "test_per_class": 6}
     return {**given, "algorithm": algorithm, "procedure": procedure, "problem": problem}
 
 
@@ -55,7 +60,7 @@ def stream(
     settings: dict[str, Any], seeds: list[int], engine: str = "stacked", device: str = "cpu"
 ) -> TaskEpochs:
     """Runs before their first task."""
-    module = registry.module("problems", "continual_imagenet")
+    module = registry.module("problems", IMAGENET)
     choices = engines.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
     return TaskEpochs(settings, seeds, met, images(), engine, device)

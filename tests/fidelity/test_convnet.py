@@ -14,16 +14,13 @@ import pytest
 import torch
 from fidelity import passes, support
 from fidelity.conv_oracle import ConvOracle
+from fidelity.passes import CBP
 
 from perennial import store, streams, training
 from perennial.algorithms import Clock, cbp
 from perennial.networks import convnet
 
 SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
-CBP = {
-    "name": "cbp", "step_size": 0.05, "momentum": 0.9, "weight_decay": 0.001, "replacement_rate": 0.04,
-    "maturity_threshold": 4, "utility_decay": 0.8, "count": "layer_width",
-}  # fmt: skip
 LINEAR, ONE_HIDDEN = {"name": "mlp", "hidden": []}, {"name": "mlp", "hidden": [13]}
 # Every algorithm that a convolutional network can have, with all that it does within a few steps.
 ALGORITHMS = {

@@ -191,15 +191,16 @@ def test_pooling_takes_the_first_of_equals_and_keeps_what_is_no_number():
 def test_neither_block_nor_cut_matters(name):
     """To the last bit: alone or among others, in one go or taken up again from a state in the middle of a task."""
     settings = passes.variant(ALGORITHMS[name], precision="float32")
-    whole, _ = passes.finish(passes.stream(settings, [7, 0, 5], "pooled"))
+    whole, measured = passes.finish(passes.stream(settings, [7, 0, 5], "pooled"))
     runs = passes.stream(settings, [5], "pooled")
     runs.task(0)
     pieces = runs.pieces(1)
     next(pieces)
     again = passes.stream(settings, [5], "pooled")
     again.restore(runs.snapshot())
-    part, _ = passes.finish(again)
+    part, also = passes.finish(again)
     mine = stacked.run_of(whole, 2)
+    assert all(also[name][0].tobytes() == measured[name][2].tobytes() for name in measured)
     assert all(support.same_bits(mine, part, branch) for branch in ("weights", "optimiser", "algorithm"))
 
 

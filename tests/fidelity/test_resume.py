@@ -1,6 +1,7 @@
 """Runs that are cut in two and go on from what was written to disk are the undisturbed runs, to the last bit.
 
-Every algorithm under every engine: what a snapshot lacks would show here. Kills are in tests/faults.
+Every algorithm under every engine: what a snapshot lacks would show here. Runs that learn in passes
+are cut in test_convnet.py, test_pooled.py and test_graphed_batches.py. Kills are in tests/faults.
 """
 
 from __future__ import annotations
