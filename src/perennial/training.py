@@ -103,7 +103,9 @@ def train(
     procedure = registry.module("procedures", settings["procedure"]["name"])
     met = sequences.read([Path(path) for path in sequence_files], seeds)
     data = datasets.read(Path(dataset)) if dataset else None
-    progress = Progress(label, _total_steps(settings, seeds, met, data))
+    total = _total_steps(settings, seeds, met, data)
+    unit = ("M steps", 1_000_000) if total >= 10_000_000 else ("steps", 1)
+    progress = Progress(label, total, unit=unit[0], size=unit[1])
     groups = [[k] for k in range(len(seeds))] if engine in engines.ONE_BY_ONE else [list(range(len(seeds)))]
     kept = kept or checkpoint.Checkpoints(None, {})
     keepers = kept.groups([[seeds[k] for k in group] for group in groups])

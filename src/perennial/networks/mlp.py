@@ -158,5 +158,6 @@ def activate_array(name: str, z: np.ndarray) -> np.ndarray:
         return np.tanh(z)
     if name == "elu":
         return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
-    sigmoid = 1 / (1 + np.exp(-z))
+    with np.errstate(over="ignore"):  # exp may be infinite: its sigmoid is 0
+        sigmoid = 1 / (1 + np.exp(-z))
     return sigmoid if name == "sigmoid" else z * sigmoid
