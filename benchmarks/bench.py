@@ -20,8 +20,9 @@ import torch
 from contenders import ROUNDS, Bench, measure
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial import datasets, provenance
-from perennial.metrics import _spectrum
+from perennial import datasets
+from perennial.files import provenance
+from perennial.measures import _spectrum
 from perennial.problems import permuted_digits, permuted_mnist, slowly_changing_regression
 
 TABLE = Path(__file__).with_name("results.md")

@@ -16,17 +16,10 @@ import time
 from pathlib import Path
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial import (
-    checkpoint,
-    config,
-    datasets,
-    engines,
-    provenance,
-    registry,
-    sequences,
-    stopping,
-    training,
-)
+from perennial import config, datasets, registry
+from perennial.files import provenance
+from perennial.jobs import checkpoint, sequences, stopping, training
+from perennial.learning import engines
 
 PAGE = Path(__file__).with_name("checkpoint_cost.md")
 #: row -> experiment, variant, engine, seeds of the block

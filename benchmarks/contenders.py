@@ -12,8 +12,8 @@ import torch
 from plain import Plain
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial import engines
-from perennial.networks.mlp import Network, Settings
+from perennial.learning import engines
+from perennial.learning.networks.mlp import Network, Settings
 
 ROUNDS = 7
 

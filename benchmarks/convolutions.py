@@ -15,8 +15,9 @@ import torch
 from contenders import measure
 from plain import PlainConvnet
 
-from perennial import datasets, engines
-from perennial.networks.convnet import Network, Settings
+from perennial import datasets
+from perennial.learning import engines
+from perennial.learning.networks.convnet import Network, Settings
 from perennial.problems import continual_imagenet
 
 ALGORITHMS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from perennial import config, datasets, provenance, registry, stage_code, store
+from perennial import config, datasets, registry
+from perennial.dag import stage_code
+from perennial.files import provenance, store
 
 ROOT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("dag.md")

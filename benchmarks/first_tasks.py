@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial import datasets, engines, provenance, registry
+from perennial import datasets, registry
+from perennial.files import provenance
 from perennial.procedures.task_stream import TaskStream
 
 TABLE = Path(__file__).parents[1] / "docs" / "first_tasks.md"
@@ -49,7 +50,7 @@ class Result:
 
 def settings(algorithm: dict[str, Any], tasks: int) -> dict[str, Any]:
     """Settings of a run with all defaults written out."""
-    hyper = engines.parse("algorithms", algorithm).model_dump()
+    hyper = registry.parse("algorithms", algorithm).model_dump()
     return {
         "procedure": {"name": "task_stream", "reset": "none"},
         "network": {"name": "mlp", "hidden": [WIDTH] * 3, "activation": "relu"},
@@ -65,7 +66,7 @@ def train(algorithm: dict[str, Any], tasks: int, images: Any) -> Result:
     """Train one run and say how it went."""
     own = settings(algorithm, tasks)
     module = registry.module("problems", "permuted_mnist")
-    met = module.sequence(engines.parse("problems", own["problem"]), SEED, tasks)
+    met = module.sequence(registry.parse("problems", own["problem"]), SEED, tasks)
     stream = TaskStream(own, [SEED], [met], images, "fused")
     start, start_cpu = time.monotonic(), time.thread_time()
     for index in range(tasks):

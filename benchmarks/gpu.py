@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from perennial import engines, provenance
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as NetworkSettings
+from perennial.files import provenance
+from perennial.learning import engines
+from perennial.learning.networks.mlp import Network
+from perennial.learning.networks.mlp import Settings as NetworkSettings
 from perennial.problems import Task
 
 TABLE, FIGURES = Path(__file__).with_name("gpu.md"), Path(__file__).with_name("gpu.json")

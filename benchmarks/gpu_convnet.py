@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import gpu
 import numpy as np
 
-from perennial import engines, provenance
-from perennial.engines.graphed.batches import convolution
-from perennial.networks.convnet import Network, Settings
+from perennial.files import provenance
+from perennial.learning import engines
+from perennial.learning.engines.graphed.batches import convolution
+from perennial.learning.networks.convnet import Network, Settings
 from perennial.problems import Pixels, Task
 
 TABLE = gpu.FIGURES.with_name("gpu_convnet.md")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from perennial.networks.mlp import GAINS
+from perennial.learning.networks.mlp import GAINS
 
 
 class Plain:

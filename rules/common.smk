@@ -10,7 +10,8 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial import abandoned, blocks, planning, registry, stage_code
+from perennial.dag import abandoned, blocks, planning, stage_code
+from perennial import registry
 
 
 def remembered(path):

@@ -5,12 +5,11 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 from pathlib import Path
 
 from perennial import figures
-from perennial.figures._read import FigureError
-from perennial.job import logged
+from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0], clear=(FigureError,)):
+with logged(job.log[0]):
     paths = [Path(path) for path in job.input]
     metrics = {(path.parent.name, path.stem): path for path in paths}  # .../metrics/{experiment}/{variant}.h5
     svg, png = Path(job.output.svg), Path(job.output.png)

@@ -4,12 +4,12 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 
 from pathlib import Path
 
-from perennial import summary
-from perennial.job import logged
+from perennial.analyses import summary
+from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0], clear=(summary.SummaryError,)):
+with logged(job.log[0]):
     summary.summarise(
         [Path(path) for path in job.input],
         job.params.seeds,

@@ -5,12 +5,13 @@ Each experiment's target runs it too, without declaring an output: nothing is tr
 
 import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
 
-from perennial import claims, config, report, stage_code
-from perennial.job import logged
+from perennial import config, report
+from perennial.dag import stage_code
+from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0], clear=(claims.ClaimError,)):
+with logged(job.log[0]):
     study = config.load(job.config)
     page, ledger = study.folder / "report.html", study.folder / "claims.csv"
     report.build(study, page, ledger, stage_code.report())

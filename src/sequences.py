@@ -5,13 +5,13 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 import json
 from pathlib import Path
 
-from perennial import blocks, sequences, stage_code
-from perennial.job import logged
-from perennial.settings import Unfit
+from perennial.dag import blocks, stage_code
+from perennial.jobs import sequences
+from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
 
-with logged(job.log[0], clear=(Unfit,)):
+with logged(job.log[0]):
     seeds = list(blocks.seeds_of(blocks.parse(job.wildcards.block)))
     settings = json.loads(job.params.settings)
     code = stage_code.sequences(settings["problem"]["name"])

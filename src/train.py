@@ -7,17 +7,17 @@ import sys
 import time
 from pathlib import Path
 
-from perennial import blocks, checkpoint, config, engines, stopping, training
-from perennial.job import logged
-from perennial.progress import clock
-from perennial.settings import Unfit
+from perennial.dag import blocks
+from perennial.jobs import training
+from perennial import config
+from perennial.jobs.job import logged
+from perennial.jobs.progress import clock
 
 job = snakemake  # noqa: F821  given by Snakemake
 
 label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcards.block}"
-clear = (engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped)
 
-with logged(job.log[0], clear=clear):
+with logged(job.log[0]):
     start, study = time.monotonic(), config.load(job.config)
     block = f"{job.wildcards.experiment}/{job.wildcards.variant}/seeds_{job.wildcards.block}"
     training.train_block(

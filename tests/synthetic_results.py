@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from perennial import store
+from perennial.files import store
 
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
 STEPS = (0.01, 0.003, 0.001)
@@ -113,7 +113,7 @@ def digit_variants(tasks: int) -> dict[str, dict]:
 
 
 def write_metrics(path: Path, experiment: str, variant: str, given: dict, seeds: int, arrays: dict) -> None:
-    """Write one metrics file as `perennial.summary` does.
+    """Write one metrics file as `perennial.analyses.summary` does.
 
     Args:
         arrays: metric -> (values [seed, *axes], {axis: coordinates}, units).

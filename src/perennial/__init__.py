@@ -10,7 +10,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     """`perennial.load` is imported at its first use: most of the package must start fast."""
     if name == "load":
-        from perennial.loading import load
+        from perennial.files.loading import load
 
         return load
     raise AttributeError(f"module 'perennial' has no attribute '{name}'")

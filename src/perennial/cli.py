@@ -20,17 +20,14 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import checkpoint, config, engines, lineage, registry, stage_code, stopping, store
-from perennial.config import ConfigError, Study, entries
-from perennial.settings import Unfit
+from perennial import config, registry
+from perennial.config import Study, entries
+from perennial.dag import stage_code
+from perennial.errors import UserError
+from perennial.files import lineage, store
 
-SCHEMA = Path(__file__).parent / "config.schema.json"
+SCHEMA = Path(__file__).parent / "config" / "schema.json"
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
-#: Errors whose message says all there is to say.
-CLEAR = (
-    ConfigError, engines.Unsupported, Unfit, checkpoint.InUse, stopping.Stopped, lineage.NoRecord, store.BadFile,
-    store.CannotWrite,
-)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,14 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
-    except CLEAR as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 1
 
 
 def run(options: argparse.Namespace) -> int:
     """Train one seed of one variant in this process and say where its file lies."""
-    from perennial import datasets, sequences, training
+    from perennial import datasets
+    from perennial.jobs import sequences, training
 
     study = _study(options)
     settings = study.settings(options.experiment, options.variant, options.tasks)
@@ -54,11 +52,7 @@ def run(options: argparse.Namespace) -> int:
     dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
-        try:
-            datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
-        except datasets.DataError as error:
-            print(error, file=sys.stderr)
-            return 1
+        datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
     sequence = folder / "sequences" / name
     met = {key: settings[key] for key in ("problem", "tasks")}
     sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met["problem"]["name"]))
@@ -124,7 +118,7 @@ def check(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Say what a run would do, and what it would cost on this machine."""
-    from perennial.plan import command
+    from perennial.estimate import command
 
     command.plan(_study(options), options)
     return 0
@@ -197,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_plan_options(parser: argparse.ArgumentParser) -> None:
-    from perennial.plan import options
+    from perennial.estimate import options
 
     options.add(parser)
 

@@ -1,27 +1,75 @@
-"""Find problems, networks, algorithms, procedures, figures and data sets by their file name.
+"""Find problems, networks, algorithms, procedures, measures, figures and data sets by their file name.
 
-Adding a method is adding a file: nothing else has to be told about it.
+Adding one is adding a file: nothing else has to be told about it. Folders of a user's own are searched like the
+package's; what lies in them is imported under a name that no other folder can have.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-KINDS = ("problems", "networks", "algorithms", "procedures", "figures", "datasets")
+from perennial.errors import UserError
+
+#: kind -> the package that holds its files
+PACKAGES = {
+    "problems": "perennial.problems",
+    "environments": "perennial.environments",
+    "networks": "perennial.learning.networks",
+    "algorithms": "perennial.learning.algorithms",
+    "procedures": "perennial.procedures",
+    "measures": "perennial.measures",
+    "figures": "perennial.figures",
+    "datasets": "perennial.datasets",
+}
+#: parts of a variant's settings, `{part: {name: ..., setting: value}}` -> the kind that its name is looked up in
+PARTS = {
+    "problem": "problems",
+    "environment": "environments",
+    "network": "networks",
+    "procedure": "procedures",
+    "algorithm": "algorithms",
+}
+OUTSIDE = "perennial_outside_"  #: how the packages of users' folders begin
+
+_folders: dict[str, list[Path]] = {}  # kind -> folders of users
 
 
-class UnknownName(LookupError):
+class UnknownName(UserError, LookupError):
     """A name that no file answers to; the message lists those that do."""
 
 
+class NameTaken(UserError, ValueError):
+    """Two files answer to one name; the message names both."""
+
+
+def add_folder(kind: str, folder: Path) -> None:
+    """Search a folder of the user's own for files of a kind, after the package's.
+
+    Raises:
+        NameTaken: a name is there already.
+    """
+    folder = Path(folder).resolve()
+    known = _folders.setdefault(kind, [])
+    if folder not in known:
+        known.append(folder)
+        _files.cache_clear()
+        try:
+            _files(kind)
+        except NameTaken:
+            known.remove(folder)
+            raise
+
+
 def names(kind: str) -> list[str]:
-    """All names of a kind, sorted. A file or folder whose name starts with `_` is private."""
-    folder = Path(__file__).parent / kind
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+    """All names of a kind, sorted. A file whose name starts with `_` is private."""
+    return sorted(_files(kind))
 
 
 def nearest(name: str, allowed: list[str]) -> str:
@@ -30,15 +78,66 @@ def nearest(name: str, allowed: list[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-@functools.cache
+def dotted(kind: str, name: str) -> str:
+    """The full module name behind a name, for example `perennial.learning.algorithms.cbp`.
+
+    Raises:
+        UnknownName: with the allowed names and the nearest spelling.
+    """
+    found = _files(kind)
+    if name not in found:
+        allowed = sorted(found)
+        raise UnknownName(f"'{name}' is not one of {kind}: {', '.join(allowed)}{nearest(name, allowed)}")
+    return found[name]
+
+
 def module(kind: str, name: str) -> ModuleType:
     """The module of that name.
 
     Raises:
         UnknownName: with the allowed names and the nearest spelling.
     """
-    allowed = names(kind)
-    if name not in allowed:
-        hint = nearest(name, allowed)
-        raise UnknownName(f"'{name}' is not one of {kind}: {', '.join(allowed)}{hint}")
-    return importlib.import_module(f"perennial.{kind}.{name}")
+    return importlib.import_module(dotted(kind, name))
+
+
+def parse(kind: str, settings: dict[str, Any]) -> Any:
+    """The typed settings of a `{"name": ..., key: value}` entry."""
+    values = {key: value for key, value in settings.items() if key != "name"}
+    return module(kind, settings["name"]).Settings(**values)
+
+
+def folder_of(package: str) -> Path:
+    """Where the files of a package of users' modules lie."""
+    return Path(sys.modules[package].__path__[0])
+
+
+@functools.cache
+def _files(kind: str) -> dict[str, str]:
+    """name -> full module name."""
+    inside = importlib.import_module("perennial").__path__[0]
+    package = PACKAGES[kind]
+    folder = Path(inside, *package.split(".")[1:])
+    found = {path.stem: f"{package}.{path.stem}" for path in _modules(folder)}
+    for folder in _folders.get(kind, []):
+        outside = _package(folder)
+        for path in _modules(folder):
+            if path.stem in found:
+                raise NameTaken(
+                    f"{path}: there is another file '{path.stem}' among the {kind} ({found[path.stem]})"
+                )
+            found[path.stem] = f"{outside}.{path.stem}"
+    return found
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _package(folder: Path) -> str:
+    """A package that stands for a folder, so that its files can import one another by `from . import`."""
+    name = OUTSIDE + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
+    return name

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from perennial.errors import UserError
+
 
 class Settings(BaseModel):
     """Settings of one problem, network, algorithm or procedure. Unknown keys are errors."""
@@ -18,7 +20,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-class Unfit(ValueError):
+class Unfit(UserError, ValueError):
     """Settings that the number of tasks or the data do not allow. One line: what is asked for, what there is."""
 
 

@@ -14,7 +14,8 @@ import synthetic_results as made
 from PIL import Image
 from requirements import require_or_skip
 
-from perennial import claims, figures, lineage, provenance, registry, report, store
+from perennial import claims, figures, registry, report
+from perennial.files import lineage, provenance, store
 
 SEEDS, TASKS = 4, 60
 

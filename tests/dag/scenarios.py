@@ -70,7 +70,7 @@ def _harmless(folder: Path) -> None:
     edit_config(folder, change)
     for path in (folder / "src").rglob("*.py"):
         path.write_text("# a new comment\n" + path.read_text() + "\n# and one more\n")
-    adam = folder / "src" / "perennial" / "algorithms" / "adam.py"
+    adam = folder / "src" / "perennial" / "learning" / "algorithms" / "adam.py"
     adam.write_text(adam.read_text().replace('"""', '"""Another docstring. ', 1))
     provenance = folder / "src" / "perennial" / "provenance.py"
     provenance.write_text(provenance.read_text() + "\nSTALE = 1\n")
@@ -107,7 +107,7 @@ def harmless_gpu(folder: Path) -> list[str]:
 @scenario
 def adam_code(folder: Path) -> list[str]:
     """A line of code in Adam's definition and in its fast paths."""
-    for place in ("algorithms", "engines/fused", "engines/graphed"):
+    for place in ("learning/algorithms", "learning/engines/fused", "learning/engines/graphed"):
         path = folder / "src" / "perennial" / place / "adam.py"
         path.write_text(path.read_text() + "\nSTALE = 1\n")
     return DRY
@@ -162,7 +162,7 @@ def another_variant(folder: Path) -> list[str]:
 @scenario
 def own_method(folder: Path) -> list[str]:
     """A user's own algorithm: a file, a config entry, its name in the scale."""
-    algorithms = folder / "src" / "perennial" / "algorithms"
+    algorithms = folder / "src" / "perennial" / "learning" / "algorithms"
     shutil.copy(algorithms / "backprop.py", algorithms / "my_method.py")
 
     def change(config: dict) -> None:

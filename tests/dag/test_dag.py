@@ -11,8 +11,9 @@ import scenarios
 from scenarios import TRUNCATED
 from workflow_copy import ROOT
 
-from perennial import config, registry, store
+from perennial import config, registry
 from perennial.config import files
+from perennial.files import store
 
 CONFIG = files.read_yaml(ROOT / "config.yaml")
 STUDY = config.load(CONFIG, scale="smoke")

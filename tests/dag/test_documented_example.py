@@ -24,7 +24,7 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("example") / "study"
     copy_repository(folder)
     file, _forward_hooks = blocks("python")
-    (folder / "src/perennial/algorithms/my_method.py").write_text(file, encoding="utf-8")
+    (folder / "src/perennial/learning/algorithms/my_method.py").write_text(file, encoding="utf-8")
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     digits, regression = (yaml.safe_load(block) for block in blocks("yaml"))
     config["experiments"]["permuted_digits"]["variants"] |= digits

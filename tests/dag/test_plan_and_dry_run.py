@@ -14,7 +14,7 @@ LIST = """
 import json, sys
 from pathlib import Path
 from perennial import config
-from perennial.plan.jobs import Inventory
+from perennial.estimate.jobs import Inventory
 study = config.load(Path("config.yaml"), scale=sys.argv[1])
 plain = [name for name in study.experiments() if study.experiment(name).all_by_default]
 called = {"dataset": "data", "claim": "claims", "report": ""}
@@ -31,7 +31,9 @@ SCENARIOS = (
 FINISH = """
 import json
 from pathlib import Path
-from perennial import config, stage_code, store
+from perennial import config
+from perennial.dag import stage_code
+from perennial.files import store
 study = config.load(Path("config.yaml"))
 for experiment, variant, code in (("permuted_digits", "cbp", ""), ("permuted_digits", "fresh", "other")):
     settings = study.settings(experiment, variant)

@@ -14,9 +14,11 @@ from fidelity import passes, support
 from fidelity.passes import IMAGENET
 from fidelity.support import DIGITS, MNIST, REGRESSION
 
-from perennial import checkpoint, metrics, registry, seams, sequences, stopping, store, training
-from perennial.job import logged
-from perennial.progress import Progress
+from perennial import registry
+from perennial.files import seams, store
+from perennial.jobs import checkpoint, sequences, stopping, training
+from perennial.jobs.job import logged
+from perennial.jobs.progress import Progress
 
 SEEDS, IMAGES = [0, 1, 2], 100
 FORK = multiprocessing.get_context("fork")
@@ -48,7 +50,9 @@ def settings(problem: str, engine: str, **changes: Any) -> dict[str, Any]:
         algorithm = passes.CBP | {"replacement_rate": 0.01}
         return passes.variant(algorithm, network=CONVNET, **shape)
     measures = {"squared_error" if problem == REGRESSION else "online_accuracy": {"every": 2}}
-    internals = [name for name in metrics.names() if metrics.module(name).KIND == "internals"]
+    internals = [
+        name for name in registry.names("measures") if registry.module("measures", name).KIND == "internals"
+    ]
     measures |= {name: {"every": 3} for name in internals}
     return support.small(problem, "cbp", measures=measures, **shape)
 
@@ -115,7 +119,7 @@ class Block:
         """The job in a process of its own. Its log is that of the last start, as under Snakemake.
 
         Args:
-            fault: what happens at which seam; see `perennial.seams`.
+            fault: what happens at which seam; see `perennial.files.seams`.
             changes: to the arguments of `train_block`.
         """
         self._done.value, self._went_on.value = -1, 0

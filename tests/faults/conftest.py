@@ -6,9 +6,9 @@ import pytest
 from faults.kills import Tally
 from faults.small_disk import mounted
 
-from perennial import checkpoint
-from perennial.engines import stacked
-from perennial.engines.fused import trainer
+from perennial.jobs import checkpoint
+from perennial.learning.engines import stacked
+from perennial.learning.engines.fused import trainer
 
 TALLIES = pytest.StashKey[list[Tally]]()
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perennial import config, store
+from perennial import config
+from perennial.files import store
 
 ROOT = Path(__file__).parents[2]
 IN_TRAINING = 0.8  # of the kills, at least

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from faults.block import Block
 
-from perennial import store
+from perennial.files import store
 
 INTERVALS = (0, 0.1)  # seconds between two saves, in turns: at every chance, as many saves as there can be
 

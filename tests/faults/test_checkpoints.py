@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from faults.block import SEEDS, Block
 
-from perennial import checkpoint, stopping, store
+from perennial.files import store
+from perennial.jobs import checkpoint, stopping
 
 STEPS = 3 * 40 * 3000  # of the block
 

@@ -11,7 +11,9 @@ import pytest
 from faults.block import SEEDS, Block
 from fidelity.support import DIGITS
 
-from perennial import sequences, store, summary
+from perennial.analyses import summary
+from perennial.files import store
+from perennial.jobs import sequences
 
 
 @pytest.fixture(scope="module")

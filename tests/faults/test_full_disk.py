@@ -10,7 +10,9 @@ import pytest
 from faults.block import FORK, SEEDS, Block
 from faults.small_disk import PAGE, Disk
 
-from perennial import datasets, sequences, store
+from perennial import datasets
+from perennial.files import store
+from perennial.jobs import sequences
 
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
 STEPS = 3 * 40 * 3000  # of the block

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dag.workflow_copy import copy_repository, snakemake
 
-from perennial import config, planning, sequences, store
+from perennial import config
+from perennial.dag import planning
+from perennial.files import store
+from perennial.jobs import sequences
 
 EXPERIMENT, VARIANT = "slowly_changing_regression", "linear_0.003"
 

@@ -18,7 +18,7 @@ from faults.block import SHAPES, Block, contents
 from faults.kills import Tally, campaign
 from fidelity.support import REPOSITORY
 
-from perennial import store
+from perennial.files import store
 
 QUICK, LONG, REAL = 3, 100, 10  # kills of each problem under each engine; of the command
 

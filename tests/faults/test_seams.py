@@ -12,7 +12,10 @@ import pytest
 from faults.block import SEEDS, Block
 from fidelity import support
 
-from perennial import blocks, datasets, seams, sequences, store
+from perennial import datasets
+from perennial.dag import blocks
+from perennial.files import seams, store
+from perennial.jobs import sequences
 
 PACKAGE = Path(seams.__file__).parent
 FULL = "No space left on device"

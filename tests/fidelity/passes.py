@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import engines, registry
+from perennial import registry
 from perennial.problems import Arrays
 from perennial.procedures.task_epochs import TaskEpochs
 
@@ -61,7 +61,7 @@ def stream(
 ) -> TaskEpochs:
     """Runs before their first task."""
     module = registry.module("problems", IMAGENET)
-    choices = engines.parse("problems", settings["problem"])
+    choices = registry.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
     return TaskEpochs(settings, seeds, met, images(), engine, device)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from perennial import config, engines, metrics, one_thread, registry  # noqa: F401
+from perennial import config, registry
+from perennial.learning import engines
 from perennial.problems import Arrays
 from perennial.procedures.task_stream import TaskStream
 
@@ -90,7 +91,7 @@ def small(problem: str, algorithm: str, **changes: Any) -> dict[str, Any]:
 def measures(problem: str) -> list[str]:
     """Every measure that fits a problem whose tasks are learnt in one pass."""
     other = "online_accuracy" if problem == REGRESSION else "squared_error"
-    kinds = {name: metrics.module(name).KIND for name in metrics.names()}
+    kinds = {name: registry.module("measures", name).KIND for name in registry.names("measures")}
     return [name for name, kind in kinds.items() if kind in ("performance", "internals") and name != other]
 
 
@@ -127,7 +128,7 @@ def stream(
 ) -> TaskStream:
     """Runs before their first task."""
     module = registry.module("problems", settings["problem"]["name"])
-    choices = engines.parse("problems", settings["problem"])
+    choices = registry.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
     return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine, device)
 

@@ -8,7 +8,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from perennial import datasets, sequences, streams
+from perennial import datasets, streams
+from perennial.jobs import sequences
 from perennial.problems import continual_imagenet as problem
 from perennial.settings import Unfit
 

@@ -13,7 +13,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import training
+from perennial.jobs import training
 
 ENGINES = ["stacked", "fused"]
 PROBLEMS = {REGRESSION: {"flip_every": 60}, DIGITS: {}}

@@ -16,9 +16,11 @@ from fidelity import passes, support
 from fidelity.conv_oracle import ConvOracle
 from fidelity.passes import CBP
 
-from perennial import store, streams, training
-from perennial.algorithms import Clock, cbp
-from perennial.networks import convnet
+from perennial import streams
+from perennial.files import store
+from perennial.jobs import training
+from perennial.learning.algorithms import Clock, cbp
+from perennial.learning.networks import convnet
 
 SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
 LINEAR, ONE_HIDDEN = {"name": "mlp", "hidden": []}, {"name": "mlp", "hidden": [13]}

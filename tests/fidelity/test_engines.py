@@ -13,7 +13,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial.engines.fused.cbp import UTILITIES
+from perennial.learning.engines.fused.cbp import UTILITIES
 
 FUSED = [
     name for name in support.algorithms() if "fused" in support.engines_of(support.small(REGRESSION, name))

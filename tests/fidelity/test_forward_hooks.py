@@ -10,11 +10,14 @@ import torch
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import algorithms, engines, registry, sequences, store, streams, training
-from perennial.algorithms import Clock, backprop, dropout
-from perennial.engines import stacked
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as Shape
+from perennial import registry, streams
+from perennial.files import store
+from perennial.jobs import sequences, training
+from perennial.learning import algorithms, engines
+from perennial.learning.algorithms import Clock, backprop, dropout
+from perennial.learning.engines import stacked
+from perennial.learning.networks.mlp import Network
+from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
 from perennial.streams import Place
 

@@ -15,10 +15,11 @@ from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from perennial import engines, registry, streams
-from perennial.algorithms import Clock
-from perennial.engines.graphed import draws
-from perennial.engines.graphed.trainer import GraphedTrainer
+from perennial import registry, streams
+from perennial.learning import engines
+from perennial.learning.algorithms import Clock
+from perennial.learning.engines.graphed import draws
+from perennial.learning.engines.graphed.trainer import GraphedTrainer
 from perennial.problems import Task
 from perennial.streams import tensors
 

@@ -19,11 +19,12 @@ from fidelity.test_pooled import CHANGES
 from fidelity.test_resume import through_a_file
 from requirements import require_or_skip
 
-from perennial import engines, stage_code
-from perennial.engines import stacked
-from perennial.engines.graphed import replay
-from perennial.engines.graphed.batches import convolution
-from perennial.engines.graphed.batches.trainer import BatchTrainer
+from perennial.dag import stage_code
+from perennial.learning import engines
+from perennial.learning.engines import stacked
+from perennial.learning.engines.graphed import replay
+from perennial.learning.engines.graphed.batches import convolution
+from perennial.learning.engines.graphed.batches.trainer import BatchTrainer
 
 GRAPHED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]
@@ -378,7 +379,7 @@ def test_choice(monkeypatch):
 
 def test_only_the_parts_of_a_procedure_belong_to_a_run_s_code():
     modules = stage_code.train_modules(passes.variant(CBP))
-    assert "perennial.engines.graphed.batches.cbp" in modules
-    assert "perennial.engines.graphed.cbp" not in modules
+    assert "perennial.learning.engines.graphed.batches.cbp" in modules
+    assert "perennial.learning.engines.graphed.cbp" not in modules
     online = stage_code.train_modules(support.variant(support.DIGITS, support.hyper("cbp")))
-    assert "perennial.engines.graphed.batches.cbp" not in online
+    assert "perennial.learning.engines.graphed.batches.cbp" not in online

@@ -9,7 +9,8 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import sequences, store, training
+from perennial.files import store
+from perennial.jobs import sequences, training
 
 SEEDS = list(range(30))
 # Blocks of 30, 8, 2 and 1 runs: backwards, mixed, at other places than in the whole.

@@ -12,10 +12,10 @@ from fidelity import support
 from fidelity.normalisation_oracle import Oracle, Unit
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial.algorithms import Clock, online_normalisation
-from perennial.engines import stacked
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as Shape
+from perennial.learning.algorithms import Clock, online_normalisation
+from perennial.learning.engines import stacked
+from perennial.learning.networks.mlp import Network
+from perennial.learning.networks.mlp import Settings as Shape
 
 SEEDS, STEPS = [0, 3], 60
 

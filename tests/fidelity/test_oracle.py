@@ -14,8 +14,8 @@ import pytest
 from fidelity import support
 from fidelity.oracle import Oracle
 
-from perennial.algorithms import cbp
-from perennial.engines.stacked import StackedTrainer
+from perennial.learning.algorithms import cbp
+from perennial.learning.engines.stacked import StackedTrainer
 
 SEEDS, STEPS = [0, 3], 50
 UTILITIES = (

@@ -10,9 +10,12 @@ import pytest
 from fidelity import passes, support
 from fidelity.passes import CONVNET
 
-from perennial import engines, sequences, store, streams, training
-from perennial.algorithms import cbp
-from perennial.networks import convnet
+from perennial import registry, streams
+from perennial.files import store
+from perennial.jobs import sequences, training
+from perennial.learning import engines
+from perennial.learning.algorithms import cbp
+from perennial.learning.networks import convnet
 from perennial.procedures import task_epochs, task_stream
 from perennial.settings import Unfit
 
@@ -234,7 +237,7 @@ def test_settings_that_do_not_fit_end_in_one_line():
 def test_momentum_on_adam_is_a_mistake(name):
     algorithm = {**support.hyper(name), "optimiser": "adam", "momentum": 0.9}
     with pytest.raises(ValueError, match="momentum is not allowed with optimiser: adam"):
-        engines.parse("algorithms", algorithm)
+        registry.parse("algorithms", algorithm)
 
 
 def test_a_channel_is_dead_when_it_is_silent_at_every_place():

@@ -13,11 +13,12 @@ import torch
 from fidelity import passes, support
 from fidelity.test_convnet import ALGORITHMS, CBP, SGD
 
-from perennial import engines, stage_code
-from perennial.algorithms import cbp
-from perennial.engines import stacked
-from perennial.engines.pooled.kernels import compiled
-from perennial.engines.pooled.sums import LANES, padded
+from perennial.dag import stage_code
+from perennial.learning import engines
+from perennial.learning.algorithms import cbp
+from perennial.learning.engines import stacked
+from perennial.learning.engines.pooled.kernels import compiled
+from perennial.learning.engines.pooled.sums import LANES, padded
 
 POOLED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]
@@ -235,8 +236,14 @@ def test_choice():
 
 def test_only_the_engines_of_a_network_belong_to_a_run_s_code():
     modules = stage_code.train_modules(passes.variant(CBP))
-    assert "perennial.engines.pooled.cbp" in modules and "perennial.engines.fused.cbp" not in modules
+    assert (
+        "perennial.learning.engines.pooled.cbp" in modules
+        and "perennial.learning.engines.fused.cbp" not in modules
+    )
     modules = stage_code.train_modules(
         support.variant(support.DIGITS, support.hyper("cbp")) | {"procedure": {"name": "task_stream"}}
     )
-    assert "perennial.engines.pooled.cbp" not in modules and "perennial.engines.fused.cbp" in modules
+    assert (
+        "perennial.learning.engines.pooled.cbp" not in modules
+        and "perennial.learning.engines.fused.cbp" in modules
+    )

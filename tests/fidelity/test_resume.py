@@ -11,8 +11,9 @@ from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
 
-from perennial import engines, store
+from perennial.files import store
 from perennial.lazy import torch
+from perennial.learning import engines
 
 IMAGES, TASKS, PIECE = 70, 3, 50
 SEEDS = [3, 8]

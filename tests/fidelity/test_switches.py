@@ -15,13 +15,14 @@ import torch
 from fidelity import support
 from fidelity.support import REGRESSION
 
-from perennial import engines, registry, settings, streams
-from perennial.algorithms import Clock, adam, cbp, shrink_and_perturb
-from perennial.engines.fused.trainer import FusedTrainer
-from perennial.engines.graphed.trainer import GraphedTrainer
-from perennial.engines.stacked import StackedTrainer
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as Shape
+from perennial import registry, settings, streams
+from perennial.learning import engines
+from perennial.learning.algorithms import Clock, adam, cbp, shrink_and_perturb
+from perennial.learning.engines.fused.trainer import FusedTrainer
+from perennial.learning.engines.graphed.trainer import GraphedTrainer
+from perennial.learning.engines.stacked import StackedTrainer
+from perennial.learning.networks.mlp import Network
+from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
 from perennial.streams import Place
 

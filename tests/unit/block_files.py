@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perennial import store
+from perennial.files import store
 
 SETTINGS = {"algorithm": {"name": "backprop", "step_size": 0.01}, "network": {"hidden": [5]}, "tasks": 3}
 

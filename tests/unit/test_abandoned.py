@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from perennial import abandoned
+from perennial.dag import abandoned
 
 
 @pytest.fixture

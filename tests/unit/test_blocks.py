@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial import blocks, store
+from perennial.dag import blocks
+from perennial.files import store
 
 SEEDS = st.sets(st.integers(0, 40), max_size=30)
 BLOCK = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda pair: (pair[0], pair[0] + pair[1]))

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from perennial import claims as package
-from perennial import store
 from perennial.claims import data, records
 from perennial.claims.statement import ClaimError
 from perennial.claims.verdict import NOT_RUN, REPRODUCED
+from perennial.files import store
 
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
 FIGURE_CLAIMS = ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8"]
@@ -181,7 +181,7 @@ def test_an_experiment_without_claims_has_empty_files(tmp_path):
 
 def test_neither_torch_nor_numba_is_imported():
     code = (
-        "import sys, perennial.claims, perennial.summary, perennial.published\n"
+        "import sys, perennial.claims, perennial.analyses.summary, perennial.published\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numba')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from perennial import cli, engines, store
+from perennial import cli
 from perennial.config import files
+from perennial.files import store
+from perennial.learning import engines
 
 ROOT = Path(__file__).parents[2]
 ROWS = """id,experiment,n,estimate,low,high,published,verdict

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from perennial import code_hash, stage_code
+from perennial.dag import code_hash, stage_code
 
 FILES = {
     "__init__.py": "from perennial.load import load",
@@ -105,7 +105,10 @@ def test_other_code_does_not(package, file, text):
 
 def test_adam_concerns_adam_alone(package):
     assert not changes(
-        package, "engines/adam.py", "speed = 9", ["perennial.algorithms.cbp", "perennial.engines"]
+        package,
+        "engines/adam.py",
+        "speed = 9",
+        ["perennial.algorithms.cbp", "perennial.engines"],
     )
 
 
@@ -131,10 +134,12 @@ def test_training_follows_only_its_own_parts():
     settings = {part: {"name": name} for part, name in names.items()}
     begin = stage_code.train_modules({**settings, "measures": {"dead_units": {"every": 1}}})
     modules = code_hash.closure(begin)
-    assert {"perennial.algorithms.cbp", "perennial.problems.permuted_digits"} <= set(modules)
-    assert "perennial.metrics.dead_units" in modules and "perennial.metrics.stable_rank" not in modules
+    assert {"perennial.learning.algorithms.cbp", "perennial.problems.permuted_digits"} <= set(modules)
+    assert "perennial.measures.dead_units" in modules and "perennial.measures.stable_rank" not in modules
     others = ("perennial.figures", "perennial.claims", "perennial.report", "perennial.config")
     assert not [name for name in modules if name.startswith(others)]
     assert "perennial.problems.slowly_changing_regression" not in modules
-    assert {"perennial.engines.fused.cbp", "perennial.engines.graphed.cbp"} <= set(modules)
-    assert not {"perennial.engines.fused.adam", "perennial.engines.graphed.adam"} & set(modules)
+    assert {"perennial.learning.engines.fused.cbp", "perennial.learning.engines.graphed.cbp"} <= set(modules)
+    assert not {"perennial.learning.engines.fused.adam", "perennial.learning.engines.graphed.adam"} & set(
+        modules
+    )

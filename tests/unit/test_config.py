@@ -12,8 +12,9 @@ from typing import get_args
 
 import pytest
 
-from perennial import cli, config, engines
+from perennial import cli, config
 from perennial.config import ConfigError, entries, files, variants
+from perennial.learning import engines
 
 ROOT = Path(__file__).parents[2]
 CONFIG = files.read_yaml(ROOT / "config.yaml")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perennial import datasets, sequences, store
+from perennial import datasets
 from perennial.datasets import digits
+from perennial.files import store
+from perennial.jobs import sequences
 from perennial.problems import slowly_changing_regression as regression
 
 REGRESSION = {"problem": {"name": "slowly_changing_regression", "flip_every": 10}, "tasks": 6}

@@ -15,12 +15,14 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS
 
-from perennial import cli, devices, engines
+from perennial import cli
+from perennial.jobs import devices
 from perennial.lazy import torch
+from perennial.learning import engines
 
 HOLD = """
 import os, sys, time
-from perennial import devices
+from perennial.jobs import devices
 visible = devices.named(os.environ.get(devices.VISIBLE)) or ["0", "1", "2"]
 device = devices.hold_one(visible, "job")
 assert os.environ[devices.VISIBLE] == device == devices.hold_one(["7"], "again")

@@ -6,8 +6,8 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS
 
-from perennial import engines
-from perennial.engines.graphed import replay
+from perennial.learning import engines
+from perennial.learning.engines.graphed import replay
 
 
 def test_choice_of_engine_and_device(monkeypatch):

@@ -10,8 +10,9 @@ import pytest
 import synthetic_results as made
 from matplotlib.colors import to_hex
 
-from perennial import figures, published, registry, store
+from perennial import figures, published, registry
 from perennial.figures import _read, _style, ed_fig_2b, permuted_digits, slowly_changing_regression_methods
+from perennial.files import store
 
 REGRESSION, DIGITS = made.REGRESSION, made.DIGITS
 

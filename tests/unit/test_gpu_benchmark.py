@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from perennial import engines
-from perennial.engines.graphed.batches import convolution
-from perennial.networks.convnet import Settings
-from perennial.plan import gpu as plan_gpu
+from perennial.estimate import gpu as plan_gpu
+from perennial.learning import engines
+from perennial.learning.engines.graphed.batches import convolution
+from perennial.learning.networks.convnet import Settings
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FULL = {"name": "convnet", "channels": [32, 64, 128], "hidden": [128, 128]}

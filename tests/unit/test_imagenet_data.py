@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perennial import datasets, store
+from perennial import datasets
 from perennial.datasets import imagenet32
+from perennial.files import store
 
 COUNTS = {"n00000003": 5, "n00000001": 13, "n00000002": 30}  # in the order of the official labels, 1 2 3
 

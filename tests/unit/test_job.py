@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from perennial.job import logged
+from perennial.errors import UserError
+from perennial.jobs.job import logged
 
 
 def test_output_goes_to_the_terminal_and_to_the_log(tmp_path, capsys):
@@ -21,10 +22,10 @@ def test_output_goes_to_the_terminal_and_to_the_log(tmp_path, capsys):
 
 def test_a_clear_error_needs_no_traceback(tmp_path, capsys):
     log = tmp_path / "train.log"
-    with pytest.raises(SystemExit) as ended, logged(log, clear=(LookupError,)):
-        raise KeyError("device: cuda is not here")
+    with pytest.raises(SystemExit) as ended, logged(log):
+        raise UserError("device: cuda is not here")
     assert ended.value.code == 1
-    assert log.read_text() == capsys.readouterr().err == "'device: cuda is not here'\n"
+    assert log.read_text() == capsys.readouterr().err == "device: cuda is not here\n"
 
 
 def test_an_error_is_in_both_and_ends_the_job(tmp_path, capsys):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from block_files import write_block
 
-from perennial import store
-from perennial.loading import load
+from perennial.files import store
+from perennial.files.loading import load
 
 
 @pytest.fixture
@@ -93,5 +93,5 @@ def test_a_bad_file_is_named(results):
 
 
 def test_pandas_is_imported_only_when_asked_for():
-    code = "import sys, perennial.loading; sys.exit('pandas' in sys.modules or 'h5py' in sys.modules)"
+    code = "import sys, perennial.files.loading; sys.exit('pandas' in sys.modules or 'h5py' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

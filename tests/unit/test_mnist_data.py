@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from real_data import mnist_root
 
-from perennial import cli, datasets, store
+from perennial import cli, datasets
 from perennial.datasets import _torchvision, mnist
+from perennial.files import store
 
 # Of the training part, 0 to 9 (published with the data set).
 LABELS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from perennial import streams
-from perennial.networks.mlp import GAINS, Network, Settings, activate, activate_array, bounds, linear
+from perennial.learning.networks.mlp import GAINS, Network, Settings, activate, activate_array, bounds, linear
 
 ACTIVATIONS = list(GAINS)
 PUBLISHED_GAINS = {

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from real_data import mnist_root
 
-from perennial import datasets, engines, sequences, streams
-from perennial.engines.fused.trainer import FusedTrainer, sparse
-from perennial.networks.mlp import Network
-from perennial.networks.mlp import Settings as Shape
-from perennial.per_array import per_array
+from perennial import datasets, streams
+from perennial.datasets._per_array import per_array
+from perennial.jobs import sequences
+from perennial.learning import engines
+from perennial.learning.engines.fused.trainer import FusedTrainer, sparse
+from perennial.learning.networks.mlp import Network
+from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import permuted_mnist as problem
 
 N = 50  # images

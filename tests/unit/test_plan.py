@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perennial import blocks, cli, config, datasets, stage_code, store
+from perennial import cli, config, datasets
 from perennial.config import files
-from perennial.plan import budget, costs, gpu, kinds, recorded, rehearsal, table, timings, words
-from perennial.plan.jobs import NEW, Inventory
-from perennial.plan.memo import Memo
-from perennial.plan.overheads import Overheads
-from perennial.plan.rehearsal import Measured
+from perennial.dag import blocks, stage_code
+from perennial.estimate import budget, costs, gpu, kinds, recorded, rehearsal, table, timings, words
+from perennial.estimate.jobs import NEW, Inventory
+from perennial.estimate.memo import Memo
+from perennial.estimate.overheads import Overheads
+from perennial.estimate.rehearsal import Measured
+from perennial.files import store
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = "permuted_digits"
@@ -27,7 +29,7 @@ EXPERIMENT = "permuted_digits"
 def here(tmp_path, monkeypatch):
     """A folder with the study's config, timings of its own, and the compiled loops of all tests."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("perennial.plan.command.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("perennial.estimate.command.cache_folder", lambda: tmp_path / "cache")
     Path("config.yaml").write_text((ROOT / "config.yaml").read_text())
     return tmp_path
 
@@ -202,7 +204,7 @@ def test_wide_runs_need_memory_by_their_state(study):
 
 
 def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
-    from perennial.plan import overheads
+    from perennial.estimate import overheads
     from perennial.procedures import Measurement, Outcome
 
     series, settings = overheads._files(), study.settings(EXPERIMENT, "cbp", tasks=400)

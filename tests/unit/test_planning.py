@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from perennial import blocks, config, planning, stage_code, store
+from perennial import config
 from perennial.config import files
+from perennial.dag import blocks, planning, stage_code
 from perennial.datasets import digits
+from perennial.files import store
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT, VARIANT = "permuted_digits", "cbp"

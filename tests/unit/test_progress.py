@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perennial.progress import Progress
+from perennial.jobs.progress import Progress
 
 
 def test_the_time_left_is_by_the_speed_of_this_process(capsys):

@@ -16,19 +16,10 @@ import synthetic_results as made
 from fidelity import support
 from fidelity.support import DIGITS
 
-from perennial import (
-    claims,
-    cli,
-    datasets,
-    figures,
-    lineage,
-    provenance,
-    report,
-    sequences,
-    store,
-    summary,
-    training,
-)
+from perennial import claims, cli, datasets, figures, report
+from perennial.analyses import summary
+from perennial.files import lineage, provenance, store
+from perennial.jobs import sequences, training
 
 SEEDS = [0, 1]
 MEASURES = ("online_accuracy", "dead_units", "weight_magnitude", "effective_rank", "stable_rank")

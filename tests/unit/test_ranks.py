@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perennial import metrics
-from perennial.metrics import _spectrum, dead_units, online_accuracy, squared_error, weight_magnitude
+from perennial import registry
+from perennial.measures import _spectrum, dead_units, online_accuracy, squared_error, weight_magnitude
 
 
 def orthogonal(n: int, seed: int) -> np.ndarray:
@@ -109,8 +109,10 @@ def test_a_stack_gives_what_its_members_give_one_by_one():
 
 def test_ranks_are_measured_layer_by_layer():
     features = [with_spectrum([1.0, 1, 1], 20, 5).astype(np.float32), np.zeros((20, 4), np.float32)]
-    assert metrics.module("effective_rank").measure({}, features) == pytest.approx([3, 0], abs=1e-5)
-    assert metrics.module("stable_rank").measure({}, features).tolist() == [3, 0]
+    assert registry.module("measures", "effective_rank").measure({}, features) == pytest.approx(
+        [3, 0], abs=1e-5
+    )
+    assert registry.module("measures", "stable_rank").measure({}, features).tolist() == [3, 0]
 
 
 def test_dead_units_are_silent_on_every_example():
@@ -132,8 +134,8 @@ def test_performance_is_averaged_over_a_task():
     assert online_accuracy.measure(np.array([[1, 0, 1, 1], [0, 0, 0, 1]])).tolist() == [75, 25]
 
 
-@pytest.mark.parametrize("name", metrics.names())
+@pytest.mark.parametrize("name", registry.names("measures"))
 def test_every_measure_says_what_it_is(name):
-    module = metrics.module(name)
+    module = registry.module("measures", name)
     assert module.KIND in ("performance", "internals", "test", "passes") and isinstance(module.AXES, tuple)
     assert all(isinstance(text, str) and text for text in (module.UNITS, module.DESCRIPTION, module.SOURCE))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import synthetic_results as made
 
-from perennial import claims, figures, report, store
+from perennial import claims, figures, report
+from perennial.files import store
 from perennial.report import gather, marks, numbers, page, series, switches
 
 REGRESSION, DIGITS = made.REGRESSION, made.DIGITS

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from perennial import stopping
+from perennial.jobs import stopping
 
 
 class Killed(Exception):

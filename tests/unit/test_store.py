@@ -12,13 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from perennial import store
+from perennial.files import store
 
 WRITER = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from perennial import store
+from perennial.files import store
 
 def fill(file):
     file["a"] = np.arange(100_000)
@@ -32,7 +32,7 @@ RESTLESS = """
 import sys
 import numpy as np
 from pathlib import Path
-from perennial import store
+from perennial.files import store
 
 print("ready", flush=True)
 for k in range(1_000_000):
@@ -194,7 +194,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 def test_check_needs_no_hdf5_library(file):
-    code = "import sys; from pathlib import Path; from perennial import store; print(store.check(Path(sys.argv[1])))"
+    code = "import sys; from pathlib import Path; from perennial.files import store; print(store.check(Path(sys.argv[1])))"
     code += "; assert not {'h5py', 'numpy'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

@@ -10,7 +10,7 @@ from numba import jit, njit
 from scipy import stats
 
 from perennial import streams
-from perennial.algorithms import Clock
+from perennial.learning.algorithms import Clock
 from perennial.streams import Place, compiled, tensors
 
 FORMS = ("words", "uniforms", "normals", "sum4")

@@ -10,8 +10,8 @@ import pytest
 from block_files import SETTINGS, write_block
 from scipy import stats
 
-from perennial import store
-from perennial.summary import SummaryError, statistics, summarise
+from perennial.analyses.summary import SummaryError, statistics, summarise
+from perennial.files import store
 
 TASKS = {"task": [1, 2, 3]}
 LAYERS = {"task": [1, 2, 3], "layer": [0, 1]}

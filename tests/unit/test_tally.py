@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from perennial.tally import EVERY, Tally
+from perennial.jobs.tally import EVERY, Tally
 
 
 def test_a_kill_takes_nothing_that_was_written(tmp_path):

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from perennial import provenance, store
 from perennial.claims.statement import ClaimError
+from perennial.files import provenance, store
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perennial import provenance
 from perennial.claims import compare, data, records, statement
 from perennial.claims.data import Results
 from perennial.claims.expression import terms
@@ -16,6 +15,7 @@ from perennial.claims.statement import Band, Claim, Claims, Part
 from perennial.claims.statistic import Sample, describe, evaluate, number
 from perennial.claims.verdict import NOT_RUN, Judged, Verdict, combine, interval, judge_interval
 from perennial.claims.windows import NotRun
+from perennial.files import provenance
 
 
 def judge(experiment: str, metrics_files: Mapping[str, Path], csv: Path, json: Path, code: str = "") -> None:

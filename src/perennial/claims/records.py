@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from perennial import store
 from perennial.claims.statement import ClaimError
 from perennial.claims.statistic import number
+from perennial.files import store
 
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
 

@@ -25,9 +25,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from perennial import published
 from perennial.claims.expression import SETTING, Expression, terms
+from perennial.errors import UserError
 
 
-class ClaimError(ValueError):
+class ClaimError(UserError, ValueError):
     """Claims that cannot be judged. The message is one line that names the file and the place."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from perennial import registry
+from perennial.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -16,7 +17,7 @@ TYPES = {"integer": "a whole number", "number": "a number", "string": "text", "b
 TYPES |= {"object": "a mapping", "array": "a list"}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A config that cannot be used. The message has one line for each mistake."""
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from perennial import registry, stage_code
+from perennial import registry
 from perennial.config.entries import Data, File, ScaleEntry
 from perennial.config.errors import ConfigError
 from perennial.config.variants import Variant
+from perennial.dag import stage_code
 
 
 @dataclass(frozen=True)

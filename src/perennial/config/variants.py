@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from perennial import metrics, registry
+from perennial import registry
 from perennial.config.entries import GRID_PARTS, KINDS, ExperimentEntry, Measure, VariantEntry
 from perennial.config.errors import Mistakes, under
 
@@ -159,8 +159,8 @@ def _measures(
     measures: dict[str, Any] = {}
     for given, base in ((entry.measures, path), (variant.measures, place)):
         for name, values in given.items():
-            if name not in metrics.names():
-                mistakes.unknown(f"{base}.measures", name, metrics.names())
+            if name not in registry.names("measures"):
+                mistakes.unknown(f"{base}.measures", name, registry.names("measures"))
                 return None
             found = mistakes.validate(Measure, values, under(f"{base}.measures.{name}"))
             if found is None:

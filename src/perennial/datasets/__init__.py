@@ -25,13 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from perennial import provenance, registry, store
+from perennial import registry
+from perennial.errors import UserError
+from perennial.files import provenance, store
 from perennial.problems import Arrays
 
 PIECE = 1 << 26  # bytes that are hashed at a time
 
 
-class DataError(OSError):
+class DataError(UserError, OSError):
     """A data set that is missing or not what it should be. One line: what was found, what was expected."""
 
 

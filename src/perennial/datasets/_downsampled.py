@@ -16,7 +16,7 @@ import numpy as np
 
 from perennial.datasets import DataError
 from perennial.datasets import _images_by_class as by_class
-from perennial.progress import Progress
+from perennial.jobs.progress import Progress
 
 BATCHES = 10
 NAMES = "map_clsloc.txt"

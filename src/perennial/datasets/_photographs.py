@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from perennial import store
 from perennial.datasets import DataError
 from perennial.datasets import _images_by_class as by_class
 from perennial.datasets._box_resize import Unreadable, resize
 from perennial.datasets._class_files import Class, classes
-from perennial.progress import Progress
+from perennial.files import store
+from perennial.jobs.progress import Progress
 
 NAMED = 200  # files left out that the data set file names; the log names all
 

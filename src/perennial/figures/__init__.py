@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from perennial import provenance, registry, store
+from perennial import registry
+from perennial.files import provenance, store
 
 Pair = tuple[str, str]  #: (experiment, variant)
 PIXELS_PER_INCH = 160

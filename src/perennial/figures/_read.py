@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perennial import provenance, registry, store
+from perennial import registry
+from perennial.errors import UserError
+from perennial.files import provenance, store
 
 if TYPE_CHECKING:
     import h5py
 
 
-class FigureError(ValueError):
+class FigureError(UserError, ValueError):
     """A figure cannot be drawn. One line: the file, what is missing, what is there."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from perennial import streams
-from perennial.per_array import per_array
+from perennial.datasets._per_array import per_array
 from perennial.problems import Arrays, Task
 from perennial.settings import Settings as Base
 from perennial.settings import switch

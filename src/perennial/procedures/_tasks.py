@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from perennial import engines, metrics, registry
-from perennial.engines import stacked
+from perennial import registry
+from perennial.learning import engines
+from perennial.learning.engines import stacked
 from perennial.problems import Arrays, Problem, Task
 from perennial.procedures import Keeper, Measurement, Outcome, Progress
 from perennial.settings import Unfit
@@ -41,7 +42,7 @@ class Tasks:
         self.settings, self.seeds = settings, seeds
         self.dtype, self.measures = settings["precision"], settings["measures"]
         module = registry.module("problems", settings["problem"]["name"])
-        choices = engines.parse("problems", settings["problem"])
+        choices = registry.parse("problems", settings["problem"])
         self.problems: list[Problem] = [
             module.Problem(choices, seed, sequence, dataset)
             for seed, sequence in zip(seeds, sequences, strict=True)
@@ -49,9 +50,9 @@ class Tasks:
         one = self.problems[0]
         network, shape = registry.module("networks", settings["network"]["name"]), getattr(one, "shape", None)
         self.network = network.Network(
-            engines.parse("networks", settings["network"]), one.inputs, one.outputs, shape
+            registry.parse("networks", settings["network"]), one.inputs, one.outputs, shape
         )
-        self.options = engines.parse("procedures", settings["procedure"])
+        self.options = registry.parse("procedures", settings["procedure"])
         self._check()
         self.trainer = engines.trainer(engine, settings, one, self.network, seeds, device)
         self.trainer.load({"weights": self._fresh(0)})
@@ -85,7 +86,7 @@ class Tasks:
         """The task is learnt: how well it went."""
         performance = self._performance()
         for name in self._due("performance", 0):
-            self.taken[name].append(metrics.module(name).measure(performance))
+            self.taken[name].append(registry.module("measures", name).measure(performance))
         self.tasks, self.performance = index + 1, []
 
     def _performance(self) -> np.ndarray:
@@ -140,7 +141,8 @@ class Tasks:
         return [
             name
             for name, choice in self.measures.items()
-            if kind == metrics.module(name).KIND and (_binned(name) or index % choice["every"] == 0)
+            if kind == registry.module("measures", name).KIND
+            and (_binned(name) or index % choice["every"] == 0)
         ]
 
     def _measure_internals(self, index: int, tasks: list[Task]) -> None:
@@ -156,7 +158,7 @@ class Tasks:
             features = [self._places_as_examples(layer, h) for layer, h in enumerate(shown)]
             weights = {name: w[0] for name, w in own["weights"].items()}
             for name in due:
-                rows[name].append(metrics.module(name).measure(weights, features))
+                rows[name].append(registry.module("measures", name).measure(weights, features))
         for name in due:
             self.taken[name].append(np.stack(rows[name]))
 
@@ -166,7 +168,7 @@ class Tasks:
         return units.swapaxes(1, 2).reshape(-1, units.shape[1])
 
     def _measurement(self, name: str) -> Measurement:
-        module, every = metrics.module(name), self.measures[name]["every"]
+        module, every = registry.module("measures", name), self.measures[name]["every"]
         values = np.stack(self.taken[name], axis=1)  # [r, task, *axes]
         if _binned(name):  # bins of `every` tasks; an unfinished last bin is dropped
             bins = values.shape[1] // every
@@ -187,7 +189,7 @@ class Tasks:
             Unfit: in one line, what cannot be.
         """
         for name in self.measures:
-            if metrics.module(name).KIND not in ("performance", "internals"):
+            if registry.module("measures", name).KIND not in ("performance", "internals"):
                 raise Unfit(f"measures: {name}: there are no tests (needs procedure: task_epochs)")
 
     def _task(self, problem: Any, index: int) -> Task:
@@ -207,7 +209,7 @@ class Tasks:
 
 def _binned(name: str) -> bool:
     """Whether a measure is averaged over tasks; others are taken of some tasks only."""
-    module = metrics.module(name)
+    module = registry.module("measures", name)
     return module.KIND != "internals" and not module.AXES
 
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from perennial import metrics
-from perennial.engines import parse, stacked
+from perennial import registry
+from perennial.learning.engines import stacked
 from perennial.problems import Task, Tested
 from perennial.procedures import _tasks
 from perennial.settings import Settings as Base
@@ -78,7 +78,7 @@ class TaskEpochs(_tasks.Tasks):
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """A pass is done: test the networks as they are now."""
         due = self._due("test", index)
-        last = [name for name in due if not metrics.module(name).AXES]
+        last = [name for name in due if not registry.module("measures", name).AXES]
         each = [name for name in due if name not in last]
         found = self._test(index, each + (last if stop == steps else []))
         for name, values in found.items():
@@ -93,7 +93,7 @@ class TaskEpochs(_tasks.Tasks):
             self._tests = index, [problem.test(index) for problem in self.problems]
         for r, (inputs, targets) in enumerate(self._tests[1]):
             outputs = predict(r, inputs)
-            rows.append([metrics.module(name).measure(outputs, targets) for name in names])
+            rows.append([registry.module("measures", name).measure(outputs, targets) for name in names])
         return dict(zip(names, np.array(rows).T, strict=True))
 
     def _predict(self) -> Callable[[int, np.ndarray], np.ndarray]:
@@ -109,7 +109,7 @@ class TaskEpochs(_tasks.Tasks):
         # [r, steps] -> [r, epoch, step]
         by_pass = performance.reshape(len(performance), self.options.epochs, -1)
         for name in self._due("passes", index):
-            self.taken[name].append(metrics.module(name).measure(by_pass))
+            self.taken[name].append(registry.module("measures", name).measure(by_pass))
         for name, found in self.tested.items():
             self.taken[name].append(np.stack(found, axis=1))  # [r, epoch]
         self.tested = {}
@@ -139,7 +139,7 @@ def check(options: Settings, name: str, problem: Any) -> None:
 
 def steps(settings: dict[str, Any], problem: Tested) -> int:
     """Updates of one run in one task."""
-    options = parse("procedures", settings["procedure"])
+    options = registry.parse("procedures", settings["procedure"])
     check(options, settings["problem"]["name"], problem)
     return options.epochs * len(problem.order(0, 0)) // options.batch_size
 

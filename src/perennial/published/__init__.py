@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from perennial.errors import UserError
+
 FOLDER = Path(__file__).parent
 
 
-class UnknownCurve(LookupError):
+class UnknownCurve(UserError, LookupError):
     """No such figure or series; the message lists those there are."""
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from perennial import claims, lineage, provenance, registry, store
+from perennial import claims, registry
+from perennial.files import lineage, provenance, store
 from perennial.report import origins, pictures, series, switches
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from perennial import lineage, provenance
+from perennial.files import lineage, provenance
 
 #: What is told about the runs of a variant, in words.
 WORDS = {"engine": "engines", "device": "devices", "git": "git states", "code": "code", "data_sha256": "data"}

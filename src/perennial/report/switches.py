@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from perennial import registry, store
+from perennial import registry
+from perennial.files import store
 from perennial.settings import Switch, switches
 
 KINDS = ("problems", "networks", "algorithms", "procedures")

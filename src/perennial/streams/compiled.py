@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from perennial import compilation  # noqa: F401  first: it says where compiled code is kept
+from perennial.files import compilation  # noqa: F401  first: it says where compiled code is kept
 from perennial.streams import (
     COS,
     GROUP,

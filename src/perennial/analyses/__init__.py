@@ -1,0 +1,1 @@
+"""Statistics over seeds and snapshots, taken from run files after training."""

@@ -1,0 +1,99 @@
+"""Runs that cost alike: one kind for all variants that differ in numbers of their algorithm only.
+
+A kind that was not measured is estimated from its nearest measured neighbour, by the number of weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perennial.learning import engines
+
+FAR = 30.0  # times as many weights, or as few, beyond which a neighbour tells nothing
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a run's cost depends on."""
+
+    engine: str
+    device: str
+    runs: int  #: trained in one stack; 1 where runs go one by one
+    text: str  #: JSON of all settings that matter
+
+    @property
+    def key(self) -> str:
+        """The kind as text."""
+        return f"{self.engine} {self.device} {self.runs} {self.text}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Parsed `text`."""
+        return json.loads(self.text)
+
+
+def kind_of(settings: dict[str, Any], engine: str, device: str, seeds: int) -> Kind:
+    """The kind of a block.
+
+    Args:
+        settings: canonical settings of the variant.
+        engine, device: as chosen, not `auto`.
+        seeds: of the block.
+    """
+    algorithm = {key: _kind_of_value(value) for key, value in settings["algorithm"].items()}
+    own = {key: value for key, value in settings.items() if key not in ("algorithm", "tasks")}
+    text = json.dumps({**own, "algorithm": algorithm}, sort_keys=True)
+    return Kind(engine, device, 1 if engine in engines.ONE_BY_ONE else seeds, text)
+
+
+def _kind_of_value(value: Any) -> Any:
+    """Only whether a number is 0 matters for the cost of a step: a rate of 0 may switch a part off."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return bool(value) if number else value
+
+
+def family(kind: Kind) -> str:
+    """Kinds of one family differ in activation and problem; one of each is measured before any second one."""
+    own = kind.settings
+    network = {key: value for key, value in own["network"].items() if not isinstance(value, str)}
+    return json.dumps([kind.engine, own["algorithm"], network, own["precision"]], sort_keys=True)
+
+
+def in_order(work: Mapping[Kind, float]) -> list[Kind]:
+    """The order of measuring: the costliest of each family, then the others, the costliest first.
+
+    Args:
+        work: kind -> run-steps times weights.
+    """
+    by_work = sorted(work, key=lambda kind: -work[kind])
+    first: dict[str, Kind] = {}
+    for kind in by_work:
+        first.setdefault(family(kind), kind)
+    return [*first.values(), *(kind for kind in by_work if kind not in set(first.values()))]
+
+
+def nearest(kind: Kind, measured: Iterable[Kind], weights: Mapping[Kind, int]) -> Kind | None:
+    """The measured kind that is most like this one.
+
+    None where nothing comes near: another algorithm or engine, or a network more than FAR times larger or smaller.
+    """
+    own = kind.settings
+
+    def near(other: Kind) -> bool:
+        same = other.settings["algorithm"]["name"] == own["algorithm"]["name"]
+        close = 1 / FAR <= weights[other] / weights[kind] <= FAR
+        return same and close and (other.engine, other.device) == (kind.engine, kind.device)
+
+    def likeness(other: Kind) -> tuple[float, ...]:
+        its = other.settings
+        choices = sum(its["algorithm"].get(key) == value for key, value in own["algorithm"].items())
+        apart = abs(np.log(weights[other] / weights[kind]))
+        same = [its[part] == own[part] for part in ("network", "procedure", "problem", "precision")]
+        return (choices, -apart, *map(float, same), -abs(other.runs - kind.runs))
+
+    return max(filter(near, measured), key=likeness, default=None)

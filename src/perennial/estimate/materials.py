@@ -1,0 +1,95 @@
+"""What a rehearsal needs: data or a stand-in for them, one seed's problem, the network's size, a task's length."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from typing import Any
+
+from perennial import datasets, registry
+from perennial.config import Study
+from perennial.files import store
+from perennial.jobs import training
+from perennial.problems import Arrays
+
+MOST_TASKS = 300  # of which sequences are drawn: a rehearsal meets no more
+
+
+class Materials:
+    """The data sets and problems of a study. Nothing is downloaded.
+
+    Args:
+        study: the validated config.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+
+    def has_data(self, settings: dict[str, Any]) -> bool:
+        """Whether there are data for a variant, real or made up. Loads none."""
+        name = registry.module("problems", settings["problem"]["name"]).DATASET
+        return name is None or self.is_there(name) or hasattr(registry.module("datasets", name), "stand_in")
+
+    @functools.cache  # noqa: B019  lives as long as the command
+    def is_there(self, name: str) -> bool:
+        """Whether a data set's own file is there and whole."""
+        path = self.study.results / "data" / f"{name}.h5"
+        return path.is_file() and store.check(path) is None
+
+    @functools.cache  # noqa: B019
+    def data(self, name: str | None) -> Arrays | None:
+        """The arrays of a data set, or of its stand-in; None where there is neither."""
+        if name is None:
+            return None
+        if self.is_there(name):
+            return datasets.read(self.study.results / "data" / f"{name}.h5")
+        stand_in = getattr(registry.module("datasets", name), "stand_in", None)
+        return stand_in() if stand_in else None
+
+    def sequence(self, settings: dict[str, Any], seed: int = 0) -> Arrays:
+        """What a seed meets in its first tasks."""
+        return self._sequence(json.dumps(settings["problem"]), min(settings["tasks"], MOST_TASKS), seed)
+
+    def dataset(self, settings: dict[str, Any]) -> Arrays | None:
+        """The data of a variant's problem."""
+        return self.data(registry.module("problems", settings["problem"]["name"]).DATASET)
+
+    def problem(self, settings: dict[str, Any], seed: int = 0) -> Any:
+        """One seed's problem."""
+        module = registry.module("problems", settings["problem"]["name"])
+        choices = registry.parse("problems", settings["problem"])
+        return module.Problem(choices, seed, self.sequence(settings, seed), self.dataset(settings))
+
+    def weights(self, settings: dict[str, Any]) -> int:
+        """Number of weights of one run's network, biases left out. Draws none."""
+        return self._weights(
+            *(json.dumps(settings[part]) for part in ("network", "problem")), settings["tasks"]
+        )
+
+    def steps(self, settings: dict[str, Any]) -> int:
+        """Updates of one run in one task."""
+        parts = {part: settings[part] for part in ("problem", "procedure")}
+        return self._steps(json.dumps(parts), settings["tasks"])
+
+    @functools.cache  # noqa: B019
+    def _sequence(self, problem: str, tasks: int, seed: int) -> Arrays:
+        settings = json.loads(problem)
+        module = registry.module("problems", settings["name"])
+        return module.sequence(registry.parse("problems", settings), seed, tasks)
+
+    @functools.cache  # noqa: B019
+    def _weights(self, network: str, problem: str, tasks: int) -> int:
+        one = self.problem({"problem": json.loads(problem), "tasks": tasks})
+        settings = json.loads(network)
+        shape = (one.shape,) if hasattr(one, "shape") else ()
+        module = registry.module("networks", settings["name"])
+        made = module.Network(registry.parse("networks", settings), one.inputs, one.outputs, *shape)
+        shapes = getattr(made, "shapes", None) or list(zip(made.sizes, made.sizes[1:], strict=False))
+        return sum(math.prod(shape) for shape in shapes)
+
+    @functools.cache  # noqa: B019
+    def _steps(self, parts: str, tasks: int) -> int:
+        settings = {**json.loads(parts), "tasks": 1}
+        met = self.sequence({**settings, "tasks": tasks})
+        return training._total_steps(settings, [0], [met], self.dataset(settings))

@@ -1,0 +1,51 @@
+"""What each seed will meet: target networks, bit flips, permutations. The same for every algorithm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from perennial import registry
+from perennial.files import provenance, store
+from perennial.problems import Arrays
+
+
+def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: str = "") -> None:
+    """Write the sequences of a block of seeds.
+
+    Args:
+        settings: `problem` (name and settings) and `tasks`, the number of tasks.
+        seeds: one group `seed_0007` each.
+        output: the HDF5 file to write.
+        code: hash of the code that draws them.
+    """
+    problem = settings["problem"]
+    module, choices = registry.module("problems", problem["name"]), registry.parse("problems", problem)
+
+    def fill(file: Any) -> None:
+        file.attrs.update({"problem": problem["name"], "tasks": settings["tasks"]})
+        for seed in seeds:
+            group = file.create_group(f"seed_{seed:04d}")
+            for key, array in module.sequence(choices, seed, settings["tasks"]).items():
+                group.create_dataset(key, data=array, compression="gzip", shuffle=True)
+        provenance.finish(file, provenance.record("sequences", settings, code, {}))
+
+    store.write(Path(output), fill)
+
+
+def read(paths: list[Path], seeds: list[int]) -> list[Arrays]:
+    """The sequences of `seeds`, in that order, from the files that hold them.
+
+    Raises:
+        store.BadFile: a file is damaged, or no file holds a seed.
+    """
+    found: dict[int, Arrays] = {}
+    for path in paths:
+        with store.open_checked(path) as file:
+            for seed in seeds:
+                if (name := f"seed_{seed:04d}") in file:
+                    found[seed] = {key: data[...] for key, data in file[name].items()}
+    missing = [seed for seed in seeds if seed not in found]
+    if missing:
+        raise store.BadFile(f"no sequences of seeds {missing} in {', '.join(map(str, paths)) or 'no file'}")
+    return [found[seed] for seed in seeds]

@@ -1,0 +1,1 @@
+"""How a network learns: algorithms (the definitions), networks, losses, and the engines that compute them."""

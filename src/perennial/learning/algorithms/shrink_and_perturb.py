@@ -1,0 +1,62 @@
+"""Shrink and perturb, incremental form: weight decay and Gaussian noise on every weight at every step.
+
+(Nature 2024, Methods. The original of Ash and Adams 2020 acts once per task.)
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from perennial import registry, streams
+from perennial.learning.algorithms import Clock, State, backprop, l2
+from perennial.settings import switch
+from perennial.streams import tensors
+
+
+class Settings(l2.Settings):
+    """Hyper-parameters of shrink and perturb."""
+
+    noise_std: float = Field(
+        ge=0, description="standard deviation of the noise added to each weight and bias"
+    )
+    noise: Literal["gaussian", "sum4"] = switch(
+        "gaussian",
+        "distribution of the noise: normal, or the cheaper sum of four 4-bit uniforms of equal variance",
+        paper="gaussian",
+        code="gaussian; the grid's column is called a variance in one table, but is used as standard deviation",
+    )
+    optimiser: Literal["sgd", "adam"] = Field("sgd", description="the gradient step before the noise")
+
+    _momentum = model_validator(mode="after")(backprop.no_momentum_on_adam)
+
+
+@functools.cache
+def descent(settings: Settings) -> tuple[str, Any]:
+    """The gradient step before the noise, an algorithm of its own: its name and settings.
+
+    It is looked up by name, not imported, so that an edit of Adam's file concerns only those who use Adam.
+    """
+    name = {"sgd": "l2", "adam": "adam"}[settings.optimiser]
+    own = registry.module("algorithms", name).Settings
+    momentum = {"momentum": settings.momentum} if settings.optimiser == "sgd" else {}
+    return name, own(step_size=settings.step_size, weight_decay=settings.weight_decay, **momentum)
+
+
+def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+    """What the gradient step keeps."""
+    name, own = descent(settings)
+    return registry.module("algorithms", name).init(own, network, weights)
+
+
+def update(
+    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+) -> None:
+    """w <- w - step_size (g + weight_decay w) + noise_std n, n fresh for each weight; or Adam's step, then noise."""
+    name, own = descent(settings)
+    registry.module("algorithms", name).update(own, network, state, gradients, features, clock)
+    noise = tensors.noise_for(state["weights"], network.names, settings.noise, streams.NOISE, clock)
+    for name, w in state["weights"].items():
+        w.add_(noise[name], alpha=settings.noise_std)

@@ -1,0 +1,14 @@
+"""Compiled loops for online (batch 1) fully connected networks: one run at a time, one sequential loop.
+
+What makes it fast: no allocation and no dispatch per step; weights are [i, o], so that a zero activation skips
+its whole row in the forward pass, the backward pass and the update; the shape of the network is known to the
+compiler. `loop.py` is the step, `layout.py` how arrays lie in memory, `trainer.py` the engine; each algorithm's
+own part is the file of its name, which exports
+
+    unsupported(settings) -> str | None      why these settings have no fast path, if so
+    pack(settings, layout, state, run)       the algorithm's arrays of one run, as a tuple for the loop
+    unpack(settings, layout, arrays) -> dict the same, back to the state's branches optimiser and algorithm
+    hooks(settings, layout) -> Hooks         its part of the loop
+
+Only the algorithm's definition in `perennial.learning.algorithms` says what is right; tests hold the loops to it.
+"""

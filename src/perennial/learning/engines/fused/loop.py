@@ -1,0 +1,267 @@
+"""The compiled step of an online fully connected network: forward, backward and update in one pass.
+
+`net` is (matrices, biases); `own` the algorithm's arrays; `work` the arrays that live within a step:
+activations h and their slopes [layer, unit], sums z and deltas [layer, unit], and for each layer the list of
+units that are not zero (`active`, `count`). Row l of h, slope and active belongs to the inputs of weight layer l.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, specialise
+from perennial.learning.networks.mlp import LEAK
+
+# Bound by `compile_loop`; named here so that the template reads as a function.
+begin = end = load = forward = backward = judge = None
+
+
+def online(net, own, work, table, order, places, targets, seed, task, first_step, performance):
+    """Show the examples `order` of one task, one at a time; fill performance [steps]."""
+    for step in range(order.shape[0]):
+        example = order[step]
+        load(work, table, places, example)
+        begin(own)
+        forward(net, work)
+        performance[step] = judge(work, targets[example])
+        backward(net, own, work)
+        end(net, own, work, seed, task, first_step + step)
+
+
+def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
+    """The loop of one algorithm for one shape of network."""
+    shape = "x".join(map(str, layout.sizes))
+    label = f"online_{hooks.name}_{shape}_{layout.activation}_{layout.loss}_{layout.dtype}"
+    forwards = [_forward(layout, layer) for layer in range(layout.layers)]
+    backwards = [_backward(layout, hooks, layer) for layer in reversed(range(layout.layers))]
+    return specialise(
+        online,
+        label,
+        begin=hooks.begin,
+        end=hooks.end,
+        load=_load(layout, hooks.dense),
+        judge=_judge(layout),
+        forward=in_turn(forwards),
+        backward=in_turn(backwards),
+    )
+
+
+@cache
+def _load(layout: Layout, dense: bool) -> Callable:
+    """Put an example's inputs in place; `table` and `places` as `trainer.py` makes them."""
+    inputs, zero = layout.sizes[0], layout.number(0)
+
+    @njit(**INNER)
+    def load_all(work, table, places, example):
+        h = work[0]
+        for i in range(table.shape[1]):
+            h[0, i] = table[example, i]
+
+    @njit(**INNER)
+    def load_sparse(work, table, places, example):
+        start, column, value = table
+        h, _slope, _z, _delta, active, count = work
+        if dense:  # the update reads the zeros too
+            for i in range(inputs):
+                h[0, i] = zero
+        n = 0
+        for k in range(start[example], start[example + 1]):
+            j = places[column[k]]
+            active[0, n] = j
+            h[0, j] = value[k]
+            n += 1
+        count[0] = n
+
+    return load_sparse if layout.skips[0] else load_all
+
+
+@cache
+def _forward(layout: Layout, layer: int) -> Callable:
+    """z = b + sum of the rows of active inputs; then the activation, unless it is the last layer."""
+    lead, inputs, skip = layout.leads[layer], layout.sizes[layer], layout.skips[layer]
+    outputs = layout.sizes[layer + 1]
+
+    @njit(**INNER)
+    def add_rows(w, b, work):
+        h, _slope, z, _delta, active, count = work
+        for i in range(lead):
+            z[layer, i] = b[i]
+        n, k = count[layer] if skip else inputs, 0
+        while k + 4 <= n:  # four rows at a time: z is loaded and stored a quarter as often
+            j0, j1, j2, j3 = k, k + 1, k + 2, k + 3
+            if skip:
+                j0, j1, j2, j3 = active[layer, j0], active[layer, j1], active[layer, j2], active[layer, j3]
+            v0, v1, v2, v3 = h[layer, j0], h[layer, j1], h[layer, j2], h[layer, j3]
+            for i in range(lead):
+                z[layer, i] += (v0 * w[j0, i] + v1 * w[j1, i]) + (v2 * w[j2, i] + v3 * w[j3, i])
+            k += 4
+        while k < n:
+            j = active[layer, k] if skip else k
+            v = h[layer, j]
+            for i in range(lead):
+                z[layer, i] += v * w[j, i]
+            k += 1
+
+    @njit(**INNER)
+    def dot_rows(w, b, work):
+        h, z = work[0], work[2]
+        for o in range(outputs):
+            total = b[o]
+            for i in range(
+                w.shape[1]
+            ):  # not a constant: short loops of known length are unrolled, not vectorised
+                total += w[o, i] * h[0, i]
+            z[0, o] = total
+
+    sums = dot_rows if layout.turned and layer == 0 else add_rows
+    activate = _activate(layout, layer)
+
+    @njit(**INNER)
+    def forward_layer(net, work):
+        sums(net[0][layer], net[1][layer], work)
+        activate(work)
+
+    return forward_layer
+
+
+@cache
+def _activate(layout: Layout, layer: int) -> Callable:
+    """Activations, slopes and the list of active units of the layer above; nothing after the last layer."""
+    units, function, zero = layout.sizes[layer + 1], _activation(layout), layout.number(0)
+    above = layer + 1
+
+    @njit(**INNER)
+    def nothing(work):
+        return
+
+    @njit(**INNER)
+    def all_units(work):
+        h, slope, z = work[0], work[1], work[2]
+        for i in range(units):
+            h[above, i], slope[above, i] = function(z[layer, i])
+
+    @njit(**INNER)
+    def active_units(work):
+        h, slope, z, _delta, active, count = work
+        n = 0
+        for i in range(units):
+            h[above, i], slope[above, i] = function(z[layer, i])
+            active[above, n] = i
+            n += h[above, i] > zero  # no branch to mispredict
+        count[above] = n
+
+    if layer == layout.layers - 1:
+        return nothing
+    return active_units if layout.skips[above] else all_units
+
+
+def _backward(layout: Layout, hooks: Hooks, layer: int) -> Callable:
+    """Deltas of the layer below, from the old weights, and the update of this layer, row by row."""
+    row, bias, dense = hooks.row[layer], hooks.bias[layer], hooks.dense
+    inputs, width, zero = layout.sizes[layer], layout.width, layout.number(0)
+    every, outputs = dense or not layout.skips[layer], layout.sizes[layer + 1]
+
+    @njit(**INNER)
+    def backward_layer(net, own, work):
+        h, slope, _z, delta, active, count = work
+        if layer > 0 and not every:
+            for i in range(width):
+                delta[layer - 1, i] = zero
+        for k in range(inputs if every else count[layer]):
+            j = k if every else active[layer, k]
+            s = row(net, own, j, h[layer, j], delta)
+            if layer > 0:
+                delta[layer - 1, j] = s * slope[layer, j]
+        bias(net, own, delta)
+
+    @njit(**INNER)
+    def backward_turned(net, own, work):
+        h, delta = work[0], work[3]
+        for o in range(outputs):
+            row(net, own, o, delta[0, o], h)
+        bias(net, own, delta)
+
+    return backward_turned if layout.turned and layer == 0 else backward_layer
+
+
+@cache
+def _judge(layout: Layout) -> Callable:
+    """Performance before the update, and the delta of the output layer (the gradient of the loss)."""
+    layer, outputs, two, one = layout.layers - 1, layout.sizes[-1], layout.number(2), layout.number(1)
+
+    @njit(**INNER)
+    def squared_error(work, target):
+        z, delta = work[2], work[3]
+        error = z[layer, 0] - target
+        delta[layer, 0] = two * error
+        return error * error
+
+    @njit(**INNER)
+    def cross_entropy(work, target):
+        z, delta = work[2], work[3]
+        best = 0
+        for i in range(1, outputs):
+            if z[layer, i] > z[layer, best]:
+                best = i
+        total = z[layer, 0] - z[layer, 0]
+        for i in range(outputs):
+            delta[layer, i] = math.exp(z[layer, i] - z[layer, best])
+            total += delta[layer, i]
+        for i in range(outputs):
+            delta[layer, i] /= total
+        delta[layer, target] -= one
+        return 1.0 if best == target else 0.0
+
+    return squared_error if layout.loss == "squared_error" else cross_entropy
+
+
+@cache
+def _activation(layout: Layout) -> Callable:
+    """z -> (activation, slope)."""
+    zero, one, two, leak = (layout.number(n) for n in (0, 1, 2, LEAK))
+
+    @njit(**INNER)
+    def relu(z):
+        return (z, one) if z > zero else (zero, zero)
+
+    @njit(**INNER)
+    def leaky_relu(z):
+        return (z, one) if z > zero else (leak * z, leak)
+
+    @njit(**INNER)
+    def tanh(z):
+        t = one - two / (math.exp(two * z) + one)
+        return t, one - t * t
+
+    @njit(**INNER)
+    def sigmoid(z):
+        s = one / (one + math.exp(-z))
+        return s, s * (one - s)
+
+    @njit(**INNER)
+    def elu(z):
+        if z > zero:
+            return z, one
+        e = math.expm1(z)
+        return e, e + one
+
+    @njit(**INNER)
+    def swish(z):
+        s = one / (one + math.exp(-z))
+        return z * s, s + z * s * (one - s)
+
+    known = {f.__name__: f for f in (relu, leaky_relu, tanh, sigmoid, elu, swish)}
+    return known[layout.activation]
+
+
+def workspace(layout: Layout) -> tuple[Any, ...]:
+    """Fresh arrays for the loop: h, slope, z, delta, active, count."""
+    shape = (layout.layers + 1, layout.width)
+    h, slope, z, delta = (np.zeros(shape, layout.dtype) for _ in range(4))
+    return h, slope, z, delta, np.zeros(shape, np.int64), np.zeros(layout.layers + 1, np.int64)

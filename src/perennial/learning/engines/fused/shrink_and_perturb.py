@@ -1,0 +1,86 @@
+"""Shrink and perturb, compiled: the descent with decay, then one long draw of noise, cut up over the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from perennial import streams
+from perennial.learning.algorithms.shrink_and_perturb import Settings, descent
+from perennial.learning.engines import fused_module
+from perennial.learning.engines.fused.backprop import unsupported
+from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, of_part
+from perennial.streams.compiled import fill_normals, fill_sum4
+
+__all__ = ["hooks", "pack", "unpack", "unsupported"]
+
+NOISE = streams.NOISE
+DESCENT, PERTURBATION = range(2)  # the two parts of the algorithm's arrays
+
+
+def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
+    """(arrays of the descent, ([noise_std], [1 if the noise is normal], buffer for the noise of a step))."""
+    whole = 2 * streams.GROUP
+    buffer = np.zeros(-(-_starts(layout)[-1] // whole) * whole, np.float32)
+    std, normal = np.array([settings.noise_std], layout.dtype), np.array([settings.noise == "gaussian"])
+    name, own = descent(settings)
+    return fused_module(name).pack(own, layout, state, run), (std, normal, buffer)
+
+
+def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
+    """What the descent keeps; noise keeps nothing."""
+    name, _ = descent(settings)
+    return fused_module(name).unpack(settings, layout, own[DESCENT])
+
+
+def hooks(settings: Settings, layout: Layout) -> Hooks:
+    """The update of L2 or of Adam, then noise."""
+    name, own = descent(settings)
+    step = of_part(fused_module(name).hooks(own, layout), DESCENT)
+    add = in_turn([_add_noise(layout, layer) for layer in range(layout.layers)])
+
+    @njit(**INNER)
+    def end(net, own, work, seed, task, step):
+        std, normal, noise = own[PERTURBATION]
+        if std[0] == 0:
+            return
+        if normal[0]:
+            fill_normals(noise, NOISE, seed, task, step, 0)
+        else:
+            fill_sum4(noise, NOISE, seed, task, step, 0)
+        add(net, std[0], noise)
+
+    return replace(step, name=f"shrink_and_perturb_{step.name}", end=end)
+
+
+def _starts(layout: Layout) -> list[int]:
+    """Where in the long draw each array begins: weight_0, bias_0, weight_1, ..., and where the last one ends."""
+    counts = [n for i, o in zip(layout.sizes, layout.sizes[1:], strict=False) for n in (i * o, o)]
+    return [0, *np.cumsum(counts).tolist()]
+
+
+def _add_noise(layout: Layout, layer: int) -> Callable:
+    """Number i * outputs + o of the layer's part belongs to weight [i, o]."""
+    inputs, outputs = layout.sizes[layer], layout.sizes[layer + 1]
+    turned, dtype = layout.turned and layer == 0, np.dtype(layout.dtype).type
+    start, start_of_biases = _starts(layout)[2 * layer : 2 * layer + 2]
+
+    @njit(**INNER)
+    def add(net, std, noise):
+        w, b = net[0][layer], net[1][layer]
+        for i in range(inputs):
+            part = noise[start + i * outputs : start + (i + 1) * outputs]
+            for o in range(outputs):
+                if turned:
+                    w[o, i] += std * dtype(part[o])
+                else:
+                    w[i, o] += std * dtype(part[o])
+        part = noise[start_of_biases : start_of_biases + outputs]
+        for o in range(outputs):
+            b[o] += std * dtype(part[o])
+
+    return add

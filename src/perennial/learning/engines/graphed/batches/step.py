@@ -1,0 +1,60 @@
+"""One step of a stack in mini-batches: forward, performance, backward and update, on fixed memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perennial.lazy import torch
+from perennial.learning.engines.graphed.batches import convolution
+from perennial.learning.engines.graphed.batches.flat import Flat
+from perennial.learning.engines.graphed.runs import Runs
+from perennial.learning.engines.stacked import judge
+
+
+class Stack(Runs):
+    """What an algorithm's rule works on. Arguments: see `Runs`.
+
+    Args:
+        memory: of the state: `weights`, and each kind of the optimiser's.
+    """
+
+    def __init__(self, memory: dict[str, Flat], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.weights = memory["weights"].whole  # [r, size]
+        self.velocity = memory["velocity"].whole if "velocity" in memory else None
+        self.size = memory["weights"].size
+        views = memory["weights"].views
+        self.gradients = Flat(views, list(views), self.layout.device)
+
+
+class Step:
+    """A step of a stack, to be called once for each mini-batch of a task.
+
+    Args:
+        stack: state and buffers.
+        rule: the algorithm's part.
+        loss: squared_error or cross_entropy.
+    """
+
+    def __init__(self, stack: Stack, rule: Any, loss: str) -> None:
+        self.stack, self.rule, self.loss = stack, rule, loss
+
+    def __call__(self) -> None:
+        """Show every run its next mini-batch."""
+        stack, weights = self.stack, self.stack.state["weights"]
+        x, targets = stack.feed.take()
+        leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
+        with torch.enable_grad():
+            outputs, features = forward(stack.network, leaves, x.to(stack.layout.dtype))
+            loss, performance = judge(self.loss, outputs, targets)
+            names = list(stack.gradients.views)
+            found = torch.autograd.grad(loss, [leaves[name] for name in names])
+        stack.gradients.fill(found)
+        self.rule.step([h.detach() for h in features])
+        stack.feed.log(performance.detach().to(torch.float64))
+
+
+def forward(network: Any, weights: dict[str, Any], x: Any) -> tuple[Any, list[Any]]:
+    """Outputs [r, b, o] and hidden activations [r, b, h p] for inputs [r, b, i]."""
+    how = {"convolve": convolution.chosen()} if hasattr(network, "convolutions") else {}
+    return network.forward(weights, x, **how)

@@ -1,0 +1,113 @@
+"""The graphed engine: a stack of runs, moved through a task without waiting for the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from perennial import registry
+from perennial.lazy import torch
+from perennial.learning.engines import fast_path
+from perennial.learning.engines.graphed.feed import Feed
+from perennial.learning.engines.graphed.layout import Layout, each
+from perennial.learning.engines.graphed.replay import Replay
+from perennial.learning.engines.graphed.step import Stack, Step
+from perennial.problems import Task
+
+
+class GraphedTrainer:
+    """A stack of runs; see `perennial.learning.engines.Trainer`.
+
+    Args:
+        settings: canonical settings of the variant; or a list of them, one for each run, which differ in numbers
+            of the algorithm only.
+        problem: one run's problem (its loss is used).
+        network: shape of the network.
+        seeds: one per run, in the order of axis r.
+        device: cpu or cuda.
+    """
+
+    piece: int | None = None
+    folder = "graphed"  #: of the algorithms' own parts, in `perennial.learning.engines`
+
+    def __init__(
+        self,
+        settings: dict[str, Any] | list[dict[str, Any]],
+        problem: Any,
+        network: Any,
+        seeds: list[int],
+        device: str = "cpu",
+    ) -> None:
+        every = settings if isinstance(settings, list) else [settings] * len(seeds)
+        name = every[0]["algorithm"]["name"]
+        torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
+        tf32 = every[0].get("gpu_precision") == "tf32"  # unless it is said, float32 means float32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        self.algorithm, self.module = registry.module("algorithms", name), fast_path(self.folder, name)
+        self.hypers = [registry.parse("algorithms", one["algorithm"]) for one in every]
+        _check_equal_choices(self.hypers)
+        self.network, self.seeds, self.loss = network, seeds, problem.loss
+        self._prepare(every[0]["precision"], len(seeds), torch.device(device))
+        self._shapes: Any = None
+        self._state: Any = None
+        self._replay: Replay | None = None
+
+    def _prepare(self, precision: str, runs: int, device: Any) -> None:
+        self.layout = Layout(precision, runs, device)
+        self.feed = Feed(self.layout)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state; missing optimiser and algorithm branches start fresh."""
+        whole = {"buffers": {}, "problem": {}, **self._with_fresh(state)}
+        shapes = each(lambda array: array.shape, whole)
+        padded = each(lambda array: torch.from_numpy(self.layout.pad(array)), whole)
+        if shapes == self._shapes:  # the memory stays, and with it a recorded graph
+            each(lambda here, new: here.copy_(new), self._state, padded)
+            return
+        self._shapes, self._state = shapes, self._held(padded)
+        self._replay = Replay(self._step(), self.layout.device)
+
+    def _held(self, state: Any) -> Any:
+        """The state on the device."""
+        return each(lambda array: array.to(self.layout.device), state)
+
+    def _step(self) -> Callable[[], None]:
+        """The step that is repeated."""
+        stack = Stack(self.network, self.layout, self.feed, self.hypers, self.seeds, self._state)
+        return Step(stack, self.module.Rule(stack), self.loss)
+
+    def state(self) -> dict[str, Any]:
+        """The state as numpy arrays (copies); waits for the device."""
+        return each(self.layout.unpad, self._state, self._shapes)
+
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Learn one task in every run: performance [r, steps]. Not in pieces: a task takes seconds."""
+        assert start == 0 and stop in (None, tasks[0].steps), "this engine learns whole tasks"
+        self._run(tasks, index, 0, tasks[0].steps)
+        return self.feed.performance()
+
+    def _run(self, tasks: list[Task], index: int, start: int, stop: int) -> None:
+        """The steps of a task from `start` to `stop`, in every run."""
+        assert self._replay is not None, "load a state first"
+        with torch.no_grad():
+            if self.feed.put(tasks, index):
+                self._replay.forget()
+            self.feed.step.fill_(start)
+            self._replay.run(stop - start)
+
+    def _with_fresh(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state with the branches that the algorithm's definition adds to new weights."""
+        if "algorithm" in state:
+            return state
+        weights = each(torch.from_numpy, state["weights"])
+        fresh = self.algorithm.init(self.hypers[0], self.network, weights)
+        return {**state, **each(lambda tensor: tensor.numpy(), fresh)}
+
+
+def _check_equal_choices(hypers: list[Any]) -> None:
+    """Runs of one stack may differ in numbers, not in what is done."""
+    choices = [{k: v for k, v in vars(hyper).items() if not isinstance(v, (int, float))} for hyper in hypers]
+    if any(other != choices[0] for other in choices):
+        raise ValueError(f"runs of one stack must agree in {', '.join(choices[0])}")

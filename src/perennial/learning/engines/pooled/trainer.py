@@ -1,0 +1,145 @@
+"""The pooled engine: moves each run of a group through its tasks, mini-batch by mini-batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perennial import registry
+from perennial.lazy import torch
+from perennial.learning.algorithms import Clock
+from perennial.learning.engines import fast_path
+from perennial.learning.engines.pooled.arrays import Arrays
+from perennial.learning.engines.pooled.layout import Layout
+from perennial.learning.engines.pooled.passes import Pass
+from perennial.learning.engines.stacked import TEST_BATCH
+from perennial.problems import Task
+from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
+
+
+class PooledTrainer:
+    """A group of runs of one variant; see `perennial.learning.engines.Trainer`.
+
+    Args:
+        settings: canonical settings of the variant.
+        problem: one run's problem (its loss is the cross-entropy).
+        network: a convolutional network.
+        seeds: one per run, in the order of axis r.
+    """
+
+    piece = 100  # steps: a second or a few
+
+    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
+        torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
+        name = settings["algorithm"]["name"]
+        self.module, self.algorithm = fast_path("pooled", name), registry.module("algorithms", name)
+        self.hyper, self.seeds = registry.parse("algorithms", settings["algorithm"]), seeds
+        self.layout = Layout(network, settings["precision"])
+        self._runs: list[Run] = []
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state; missing optimiser and algorithm branches start fresh."""
+        if "algorithm" not in state:
+            weights = {key: torch.from_numpy(w) for key, w in state["weights"].items()}
+            state = {**state, **_numpy(self.algorithm.init(self.hyper, self.layout.network, weights))}
+        self._runs = [Run(self, state, r) for r in range(len(self.seeds))]
+
+    def state(self) -> dict[str, Any]:
+        """The state as numpy arrays (copies)."""
+        return _stack([run.state() for run in self._runs])
+
+    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Learn one task, or a piece of it, in every run: performance [r, steps]."""
+        stop = tasks[0].steps if stop is None else stop
+        found = [
+            run.train(task, Clock([seed], index, start), stop)
+            for run, task, seed in zip(self._runs, tasks, self.seeds, strict=True)
+        ]
+        return np.stack(found)
+
+    def predict(self, run: int, x: np.ndarray) -> np.ndarray:
+        """Outputs of one run: x [b, i] -> [b, o]."""
+        return self._runs[run].predict(x)
+
+
+class Run:
+    """One run: its arrays, its rule, and the memory of its passes.
+
+    Args:
+        trainer: whose run it is.
+        state: of the group.
+        r: its place there.
+    """
+
+    def __init__(self, trainer: PooledTrainer, state: dict[str, Any], r: int) -> None:
+        self.layout = layout = trainer.layout
+        weights, velocity = layout.pack(state["weights"], r), state["optimiser"].get("velocity")
+        own = _tensors(state["algorithm"], r)
+        moving = None if velocity is None else layout.pack(velocity, r)
+        self.arrays = Arrays(weights, np.zeros_like(weights), moving, own)
+        self.rule = trainer.module.Rule(trainer.hyper, layout, self.arrays)
+        self._passes: dict[int, Pass] = {}  # by the size of the mini-batch
+        self._task: Task | None = None
+        self._table = np.empty(0)
+
+    def train(self, task: Task, clock: Clock, stop: int) -> np.ndarray:
+        """Learn from the clock's step on; performance [steps]."""
+        if task is not self._task:
+            self._task, self._table = task, self._turned(task.rows(np.arange(len(task.inputs))))
+        batch, targets = self._pass(task.batch), torch.from_numpy(task.targets)
+        performance = np.empty(stop - clock.step)
+        for step in range(clock.step, stop):
+            rows = task.order[step * task.batch : (step + 1) * task.batch]
+            wanted, outputs = targets[rows], batch.forward(self._table, rows)
+            performance[step - clock.step] = int((outputs.argmax(1) == wanted).sum()) / task.batch
+            batch.backward(outputs, wanted)
+            self.rule.step(batch.features(), clock._replace(step=step))
+        return performance
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Outputs [b, o] for inputs [b, i]."""
+        table, found = self._turned(x), []
+        for first in range(0, len(x), TEST_BATCH):
+            rows = np.arange(first, min(first + TEST_BATCH, len(x)))
+            found.append(self._pass(len(rows)).forward(table, rows).numpy())
+        return np.concatenate(found)
+
+    def state(self) -> dict[str, Any]:
+        """Copies, [1, ...]."""
+        velocity = self.arrays.velocity
+        optimiser = {} if velocity is None else {"velocity": self.layout.unpack(velocity)}
+        weights = self.layout.unpack(self.arrays.weights)
+        own = _numpy(self.arrays.state)
+        return {"buffers": {}, "problem": {}, "weights": weights, "optimiser": optimiser, "algorithm": own}
+
+    def _pass(self, batch: int) -> Pass:
+        if batch not in self._passes:
+            self._passes[batch] = Pass(self.layout, self.arrays.weights, self.arrays.gradients, batch)
+        return self._passes[batch]
+
+    def _turned(self, x: np.ndarray) -> np.ndarray:
+        """Images with their channels last: [n, i y x] -> [n, y x i]."""
+        images = x.reshape(len(x), *self.layout.network.images[0])
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1), self.layout.dtype).reshape(len(x), -1)
+
+
+def _tensors(tree: Any, r: int) -> Any:
+    """Copies of one run's leaves, as tensors [1, ...]."""
+    if isinstance(tree, dict):
+        return {key: _tensors(value, r) for key, value in tree.items()}
+    return torch.tensor(tree[r : r + 1])
+
+
+def _numpy(tree: Any) -> Any:
+    """Leaves as numpy arrays, copied."""
+    if isinstance(tree, dict):
+        return {key: _numpy(value) for key, value in tree.items()}
+    return tree.numpy().copy()
+
+
+def _stack(trees: list[Any]) -> Any:
+    """Nested dicts of equal keys, leaves joined along axis r."""
+    if isinstance(trees[0], dict):
+        return {key: _stack([tree[key] for tree in trees]) for key in trees[0]}
+    return np.concatenate(trees)

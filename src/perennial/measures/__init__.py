@@ -1,0 +1,18 @@
+"""What is measured. One file per measure, found by its name in an experiment's `measures`.
+
+A measure's file exports
+
+    UNITS, DESCRIPTION, SOURCE     how the numbers are to be read, and where the definition comes from
+    AXES                           axes after the problem's own (task or example): (), ("layer",) or ("epoch",).
+                                   Without any, all but internals are means over `every` tasks, of every task;
+                                   otherwise they are taken of every `every`-th task
+    KIND                           "performance": each task's performance before each update;
+                                   "internals": weights and activations before the task is learnt, a list of
+                                   [b, h] by layer; each place of a convolution's channel is an example;
+                                   "test": outputs on the task's test examples, after the last pass over the task,
+                                   or with the axis epoch after each;
+                                   "passes": the performance, pass by pass
+    measure(...)                   performance: [r, steps] -> [r];  internals: (weights, features) of one run;
+                                   test: (outputs [b, o], targets [b]) of one run -> a number;
+                                   passes: [r, epoch, step] -> [r, epoch]
+"""
