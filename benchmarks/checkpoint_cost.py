@@ -41,7 +41,7 @@ def row(study: config.Study, name: str, minutes: float) -> str:
     dataset = registry.module("problems", settings["problem"]["name"]).DATASET
     with tempfile.TemporaryDirectory(prefix="cost-") as folder:
         met, data, kept_in = Path(folder, "met.h5"), Path(folder, "data.h5"), Path(folder, "checkpoints")
-        sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, seeds, met)
+        sequences.make_block({key: settings[key] for key in ("problem", "length")}, seeds, met)
         if dataset:
             datasets.make(dataset, data, os.environ.get("PERENNIAL_DATA"))
         with checkpoint.opened(kept_in, {"settings": settings}, study.checkpoint_seconds) as kept:

@@ -56,7 +56,7 @@ def settings(algorithm: dict[str, Any], tasks: int) -> dict[str, Any]:
         "network": {"name": "mlp", "hidden": [WIDTH] * 3, "activation": "relu"},
         "algorithm": {"name": algorithm["name"], **hyper},
         "measures": {"online_accuracy": {"every": 1}},
-        "tasks": tasks,
+        "length": tasks,
         "precision": "float32",
         "problem": {"name": "permuted_mnist"},
     }

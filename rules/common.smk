@@ -116,7 +116,7 @@ def sequence_settings(wildcards):
     """JSON text with all that determines a sequence but its seeds."""
     settings = study.settings(*planner().users(wildcards.sequence)[0])
     return json.dumps(
-        {key: settings[key] for key in ("problem", "tasks")}, sort_keys=True
+        {key: settings[key] for key in ("problem", "length")}, sort_keys=True
     )
 
 

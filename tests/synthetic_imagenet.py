@@ -111,7 +111,7 @@ def write(given: made.Study, seeds: int = 3, noise: float = 2.0, tasks: int | No
     known = curves()
     for experiment, variants in given.table.items():
         for variant, its in variants.items():
-            curve = known.get(variant, known["backprop_0.01"])[: its["tasks"] if tasks is None else tasks]
+            curve = known.get(variant, known["backprop_0.01"])[: its["length"] if tasks is None else tasks]
             arrays = {
                 "test_accuracy": (
                     noisy(curve, seeds, noise, rng), {"task": np.arange(1, len(curve) + 1)}, "percent"

@@ -82,7 +82,7 @@ def settings(problem: str, hidden: list[int], activation: str, algorithm: str, t
         "network": {"name": "mlp", "hidden": hidden, "activation": activation},
         "algorithm": {"name": algorithm, "step_size": 0.01, **more},
         "measures": {},
-        "tasks": tasks,
+        "length": tasks,
         "precision": "float32",
     }
 

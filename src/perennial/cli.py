@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from perennial.jobs import sequences, training
 
     study = _study(options)
-    settings = study.settings(options.experiment, options.variant, options.tasks)
+    settings = study.settings(options.experiment, options.variant, options.length)
     folder = study.folder / "single" / options.experiment / options.variant
     name = f"seeds_{options.seed}-{options.seed}.h5"
     dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if dataset and store.check(dataset):
         datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
     sequence = folder / "sequences" / name
-    met = {key: settings[key] for key in ("problem", "tasks")}
+    met = {key: settings[key] for key in ("problem", "length")}
     sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met["problem"]["name"]))
     training.train_block(
         settings,
@@ -126,7 +126,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def _tasks(study: Study, experiment: str) -> str:
     """`800`, or `48 to 4800` where variants differ."""
-    counts = sorted({study.tasks(experiment, variant) for variant in study.variants(experiment)})
+    counts = sorted({study.length(experiment, variant) for variant in study.variants(experiment)})
     return " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
 
 
@@ -200,7 +200,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", help="an experiment of the config")
     parser.add_argument("variant", help="one of its variants")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--tasks", type=int, help="another number of tasks than the scale's")
+    parser.add_argument("--length", type=int, help="another length than the scale's")
     parser.add_argument("--engine", choices=get_args(entries.Engine), help="another than the config's")
     parser.add_argument("--device", choices=get_args(entries.Device), help="another than the config's")
 

@@ -31,8 +31,8 @@ def done(tmp_path_factory):
     config["experiments"]["slowly_changing_regression"]["variants"] |= regression
     config["experiments"]["slowly_changing_regression"]["problem"]["flip_every"] = 300  # a test, not a result
     config["scales"]["smoke"] = {
-        "permuted_digits": {"seeds": 3, "tasks": 3, "variants": ["backprop", "fresh", "my_method"]},
-        "slowly_changing_regression": {"seeds": 3, "tasks": 4, "variants": ["relu_0.01", "relu_my_method"]},
+        "permuted_digits": {"seeds": 3, "length": 3, "variants": ["backprop", "fresh", "my_method"]},
+        "slowly_changing_regression": {"seeds": 3, "length": 4, "variants": ["relu_0.01", "relu_my_method"]},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     answer = snakemake(folder)

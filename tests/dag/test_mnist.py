@@ -34,7 +34,7 @@ def study(tmp_path):
         config = {
             "scale": "small",
             "data": {"root": str(root)},
-            "scales": {"small": {"digits": {"seeds": 2, "tasks": 2}, "mnist": {"seeds": 2, "tasks": 2}}},
+            "scales": {"small": {"digits": {"seeds": 2, "length": 2}, "mnist": {"seeds": 2, "length": 2}}},
             "experiments": {"digits": DIGITS, "mnist": MNIST},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -25,14 +25,14 @@ FORK = multiprocessing.get_context("fork")
 
 #: (problem, engine) -> settings of a block of a second or so. Another line here is killed like the others.
 SHAPES: dict[tuple[str, str], dict[str, Any]] = {
-    (REGRESSION, "fused"): {"flip_every": 3000, "tasks": 15},
-    (REGRESSION, "stacked"): {"flip_every": 10, "tasks": 30},
-    (DIGITS, "fused"): {"probe_examples": 10, "tasks": 15},
-    (DIGITS, "stacked"): {"probe_examples": 10, "tasks": 3},
-    (MNIST, "fused"): {"probe_examples": 10, "task_examples": 100, "tasks": 8, "precision": "float32"},
-    (MNIST, "stacked"): {"probe_examples": 10, "task_examples": 100, "tasks": 2, "precision": "float32"},
-    (IMAGENET, "pooled"): {"epochs": 10, "tasks": 4, "precision": "float32"},
-    (IMAGENET, "stacked"): {"epochs": 10, "tasks": 3, "precision": "float32"},
+    (REGRESSION, "fused"): {"flip_every": 3000, "length": 15},
+    (REGRESSION, "stacked"): {"flip_every": 10, "length": 30},
+    (DIGITS, "fused"): {"probe_examples": 10, "length": 15},
+    (DIGITS, "stacked"): {"probe_examples": 10, "length": 3},
+    (MNIST, "fused"): {"probe_examples": 10, "task_examples": 100, "length": 8, "precision": "float32"},
+    (MNIST, "stacked"): {"probe_examples": 10, "task_examples": 100, "length": 2, "precision": "float32"},
+    (IMAGENET, "pooled"): {"epochs": 10, "length": 4, "precision": "float32"},
+    (IMAGENET, "stacked"): {"epochs": 10, "length": 3, "precision": "float32"},
 }
 #: Shallow enough to learn within a second: what the tests measure moves.
 CONVNET = passes.CONVNET | {"channels": [4, 6], "hidden": [10]}

@@ -9,7 +9,9 @@ from faults import kill_study
 EXPERIMENT = "slowly_changing_regression"
 SMALL = {
     "scale": "small",
-    "scales": {"small": {EXPERIMENT: {"seeds": 2, "tasks": 2000, "variants": ["linear_0.003", "relu_0.01"]}}},
+    "scales": {
+        "small": {EXPERIMENT: {"seeds": 2, "length": 2000, "variants": ["linear_0.003", "relu_0.01"]}}
+    },
 }
 
 

@@ -47,7 +47,7 @@ def variant(algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """
     given = {
         "network": changes.pop("network", CONVNET),
-        "tasks": changes.pop("tasks", 2),
+        "length": changes.pop("tasks", 2),
         "precision": changes.pop("precision", "float64"),
         "measures": {name: {"every": 1} for name in changes.pop("measures", MEASURES)},
     }
@@ -62,13 +62,13 @@ def stream(
     """Runs before their first task."""
     module = registry.module("problems", IMAGENET)
     choices = registry.parse("problems", settings["problem"])
-    met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
+    met = [module.sequence(choices, seed, settings["length"]) for seed in seeds]
     return TaskEpochs(settings, seeds, met, images(), engine, device)
 
 
 def finish(runs: TaskEpochs) -> tuple[Any, dict[str, np.ndarray]]:
     """The last state, and the values of each measure [r, ...], of runs that go on from where they are."""
-    for index in range(runs.tasks, runs.settings["tasks"]):
+    for index in range(runs.tasks, runs.settings["length"]):
         runs.task(index)
     outcome = runs.outcome()
     return outcome.state, {name: found.values for name, found in outcome.measurements.items()}

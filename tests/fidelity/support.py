@@ -70,7 +70,7 @@ def variant(problem: str, algorithm: dict[str, Any], **changes: Any) -> dict[str
         "network": {"name": "mlp", "hidden": hidden, "activation": changes.pop("activation", "relu")},
         "algorithm": algorithm,
         "measures": changes.pop("measures", {}),
-        "tasks": changes.pop("tasks", 2),
+        "length": changes.pop("tasks", 2),
         "precision": changes.pop("precision", "float64"),
         "problem": {"name": problem, **defaults, **changes},
     }
@@ -129,7 +129,7 @@ def stream(
     """Runs before their first task."""
     module = registry.module("problems", settings["problem"]["name"])
     choices = registry.parse("problems", settings["problem"])
-    met = [module.sequence(choices, seed, settings["tasks"]) for seed in seeds]
+    met = [module.sequence(choices, seed, settings["length"]) for seed in seeds]
     return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine, device)
 
 
@@ -138,7 +138,7 @@ def train(
 ) -> dict[str, Any]:
     """The last state of runs, all trained in one stack."""
     runs = stream(settings, seeds, engine, images, device)
-    for index in range(settings["tasks"]):
+    for index in range(settings["length"]):
         runs.task(index)
     return runs.trainer.state()
 

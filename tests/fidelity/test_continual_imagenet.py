@@ -199,7 +199,7 @@ def test_classes_that_take_no_part_may_be_small(images):
 
 
 def test_sequences_in_files(tmp_path):
-    settings = {"problem": {"name": "continual_imagenet", "classes": 6}, "tasks": 9}
+    settings = {"problem": {"name": "continual_imagenet", "classes": 6}, "length": 9}
     sequences.make_block(settings, [3, 4], tmp_path / "a.h5")
     three, four = sequences.read([tmp_path / "a.h5"], [3, 4])
     assert np.array_equal(three["classes"], pairs("blockwise_norepeat", 3, 9, 6))

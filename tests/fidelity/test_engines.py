@@ -25,7 +25,7 @@ def both(settings: dict, seeds: list[int], images: int = 1797) -> tuple[dict, di
     """The last states under both engines, after a look at the performances on the way."""
     runs = [support.stream(settings, seeds, engine, images) for engine in ("fused", "stacked")]
     tolerance = 1e-9 if settings["precision"] == "float64" else 1e-4
-    for index in range(settings["tasks"]):
+    for index in range(settings["length"]):
         tasks = [problem.task(index) for problem in runs[0].problems]
         fused, stacked = (stream.trainer.train(tasks, index) for stream in runs)
         np.testing.assert_allclose(fused, stacked, rtol=tolerance, atol=tolerance)

@@ -164,7 +164,7 @@ def test_it_learns_the_digits(name, tmp_path):
         DIGITS, given, hidden=[60, 60], precision="float32", tasks=1, measures=measures
     )
     sequence, output, images = (tmp_path / f"{part}.h5" for part in ("sequence", "run", "images"))
-    sequences.make_block({key: settings[key] for key in ("problem", "tasks")}, [0], sequence)
+    sequences.make_block({key: settings[key] for key in ("problem", "length")}, [0], sequence)
     store.write(images, lambda file: [file.create_dataset(k, data=v) for k, v in support.digits().items()])
     training.train_block(settings, [0], output, sequences=[sequence], dataset=images)
     with store.open_checked(output) as file:

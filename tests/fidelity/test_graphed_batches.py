@@ -77,7 +77,7 @@ def test_single_precision_after_twenty_steps(name, device):
 def renewals(stream) -> list[tuple]:
     """All (task, step, layer, run, unit) that are renewed, in runs that are trained to their end step by step."""
     seen = []
-    for index in range(stream.settings["tasks"]):
+    for index in range(stream.settings["length"]):
         tasks = [stream._task(problem, index) for problem in stream.problems]
         stream._begin(index)
         for step in range(tasks[0].steps):

@@ -18,7 +18,7 @@ BLOCKS = [SEEDS[::-1], [3, 26, 2, 27, 5, 11, 0, 29], [7, 26], [2], [29]]
 ACTIVATIONS = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish"]
 IMAGES, STEPS = 25, 25
 # Widths that fill no vector register evenly.
-SHAPES = {REGRESSION: {"flip_every": STEPS}, DIGITS: {"hidden": [13, 11], "tasks": 1}}
+SHAPES = {REGRESSION: {"flip_every": STEPS}, DIGITS: {"hidden": [13, 11], "length": 1}}
 
 
 def cases() -> list[tuple[str, str, str]]:

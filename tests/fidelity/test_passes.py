@@ -33,7 +33,7 @@ def starts(settings: dict) -> tuple[list[dict], list[dict]]:
         return train(tasks, index, start, stop)
 
     runs.trainer.train = watch
-    for index in range(settings["tasks"]):
+    for index in range(settings["length"]):
         runs.task(index)
         ended.append(runs.trainer.state())
     return begun, ended

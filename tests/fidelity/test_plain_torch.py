@@ -49,7 +49,7 @@ def train_plain(
     net = plain_network(runs.network.sizes, runs.network.activation, start)
     made, given = OPTIMISERS[name]
     optimiser, performance = made(net.parameters(), **given), []
-    for index in range(settings["tasks"]):
+    for index in range(settings["length"]):
         task = runs.problems[0].task(index)
         for step, row in enumerate(task.order):
             x = torch.tensor(task.rows(np.array([row]))).double()

@@ -92,7 +92,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", ["as published", *CHANGES])
 def test_the_same_units_are_renewed_at_the_same_steps(name, monkeypatch):
     """Two hundred steps of the published settings, fifty of the others."""
-    length = {"tasks": 1, "epochs": 12} if name in CHANGES else {"epochs": 25}
+    length = {"length": 1, "epochs": 12} if name in CHANGES else {"epochs": 25}
     settings = passes.variant({**CBP, **CHANGES.get(name, {})}, **length)
     seen = renewals(monkeypatch)
     runs = [passes.stream(settings, SEEDS, engine) for engine in ("stacked", "pooled")]

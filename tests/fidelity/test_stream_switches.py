@@ -40,7 +40,7 @@ def test_target_threshold_moves_the_first_error():
     """Before anything is learnt the outputs agree, so the errors differ only where the targets do."""
     found = {}
     for threshold in ("code", "paper"):
-        changes = {"target_threshold": threshold, "tasks": 1, "measures": {"squared_error": {"every": 1}}}
+        changes = {"target_threshold": threshold, "length": 1, "measures": {"squared_error": {"every": 1}}}
         given = support.variant(REGRESSION, {"name": "backprop", "step_size": 1e-12}, **changes)
         runs = support.stream(given, [0], "stacked")
         shown = runs.problems[0].task(0)

@@ -22,7 +22,7 @@ CONFIG = {
     "block_size": 1,
     "checkpoint_seconds": 0,  # as often as may be
     "engine": "stacked",  # has nothing to compile
-    "scales": {"small": {"digits": {"seeds": SEEDS, "tasks": 6}}},
+    "scales": {"small": {"digits": {"seeds": SEEDS, "length": 6}}},
     "experiments": {
         "digits": {
             "title": "Digits",

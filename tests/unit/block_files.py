@@ -10,7 +10,7 @@ import numpy as np
 
 from perennial.files import store
 
-SETTINGS = {"algorithm": {"name": "backprop", "step_size": 0.01}, "network": {"hidden": [5]}, "tasks": 3}
+SETTINGS = {"algorithm": {"name": "backprop", "step_size": 0.01}, "network": {"hidden": [5]}, "length": 3}
 
 
 def write_block(

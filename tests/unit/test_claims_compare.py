@@ -47,9 +47,9 @@ def test_only_the_same_problem_is_compared():
         ("cbp", "digits", 99),
         ("my_method", "digits", 100),
     ):
-        settings = {**given[variant].settings, "problem": {"name": problem}, "tasks": tasks}
+        settings = {**given[variant].settings, "problem": {"name": problem}, "length": tasks}
         given[variant] = Variant(given[variant].metrics, settings)
-    same = {**given["backprop"].settings, "problem": {"name": "digits"}, "tasks": 100}
+    same = {**given["backprop"].settings, "problem": {"name": "digits"}, "length": 100}
     given["backprop"] = Variant(given["backprop"].metrics, same)
     assert [row["id"] for row in compare(CLAIMS, given)] == ["my_method vs backprop"]
 

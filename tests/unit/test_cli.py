@@ -101,7 +101,7 @@ def test_verdicts_before_anything_is_finished(here, capsys):
 )
 def test_a_device_that_is_not_there_is_one_line(here, capsys, options, words, monkeypatch):
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
-    assert cli.main(["run", "slowly_changing_regression", "linear_0.003", "--tasks", "2", *options]) == 1
+    assert cli.main(["run", "slowly_changing_regression", "linear_0.003", "--length", "2", *options]) == 1
     error = capsys.readouterr().err
     assert error.startswith("device: cuda: ") and words in error and error.count("\n") == 1
 
@@ -111,7 +111,7 @@ RUNS = [("slowly_changing_regression", "linear_0.003", "auto"), ("permuted_digit
 
 @pytest.mark.parametrize(("experiment", "variant", "engine"), RUNS)
 def test_a_run_in_this_process(here, capsys, experiment, variant, engine):
-    options = ["--seed", "3", "--tasks", "2", "--engine", engine]
+    options = ["--seed", "3", "--length", "2", "--engine", engine]
     assert cli.main(["run", experiment, variant, *options]) == 0
     path = Path("results/laptop/single") / experiment / variant / "seeds_3-3.h5"
     out = capsys.readouterr().out

@@ -21,7 +21,7 @@ CONFIG = files.read_yaml(ROOT / "config.yaml")
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
 OWN, LAPTOP = f"experiments/{DIGITS}", f"scales/laptop/{DIGITS}"
 CBP = f"{OWN}/variants/cbp/algorithm"
-ONE = {"seeds": 1, "tasks": 1}
+ONE = {"seeds": 1, "length": 1}
 DELETE = object()
 
 
@@ -69,7 +69,7 @@ def test_smoke_is_small_and_laptop_is_the_published_figure():
     }
     assert curves | methods | {"linear_0.003"} <= set(laptop.variants(REGRESSION))
     assert laptop.seeds(REGRESSION) == list(range(30))
-    assert laptop.settings(REGRESSION, "relu_0.01")["tasks"] * 10_000 == 3_000_000
+    assert laptop.settings(REGRESSION, "relu_0.01")["length"] * 10_000 == 3_000_000
 
 
 def test_the_schema_is_current():
@@ -103,8 +103,16 @@ def test_settings_are_complete_and_typed():
     assert settings["algorithm"]["step_size"] == 0.01  # YAML reads 1e-2 as text
     assert settings["algorithm"]["utility"] == "adaptable_contribution"  # a default
     assert settings["procedure"] == {"name": "task_stream", "reset": "none"}
-    assert settings["precision"] == "float32" and settings["tasks"] == 1000
-    assert set(settings) == {"procedure", "problem", "network", "algorithm", "measures", "tasks", "precision"}
+    assert settings["precision"] == "float32" and settings["length"] == 1000
+    assert set(settings) == {
+        "procedure",
+        "problem",
+        "network",
+        "algorithm",
+        "measures",
+        "length",
+        "precision",
+    }
 
 
 def test_key_order_and_kinds_of_numbers_do_not_matter():
@@ -199,18 +207,18 @@ def test_a_variant_may_change_the_problems_settings_and_its_number_of_tasks():
     tasks = {"few": 5, "grid_*": 50}
     study = config.load(
         edited(
-            (f"{OWN}/variants/few", few), (f"{OWN}/variants/grid", grid), (f"{LAPTOP}/tasks", tasks),
+            (f"{OWN}/variants/few", few), (f"{OWN}/variants/grid", grid), (f"{LAPTOP}/length", tasks),
             (f"{LAPTOP}/variants", ["few", "grid_*"]),
         )
     )  # fmt: skip
     assert study.variants(DIGITS) == ["few", "grid_fresh", "grid_cyclic"]
     assert study.settings(DIGITS, "few")["problem"]["probe_examples"] == 7
     assert study.settings(DIGITS, "grid_cyclic")["problem"]["order"] == "cyclic"
-    assert [study.settings(DIGITS, name)["tasks"] for name in study.variants(DIGITS)] == [5, 50, 50]
+    assert [study.settings(DIGITS, name)["length"] for name in study.variants(DIGITS)] == [5, 50, 50]
     assert len({study.sequence(DIGITS, name) for name in study.variants(DIGITS)}) == 3
-    with pytest.raises(ConfigError, match="tasks: nothing fits the variant 'cbp'"):
+    with pytest.raises(ConfigError, match="length: nothing fits the variant 'cbp'"):
         study.settings(DIGITS, "cbp")
-    assert study.settings(DIGITS, "cbp", tasks=3)["tasks"] == 3
+    assert study.settings(DIGITS, "cbp", length=3)["length"] == 3
 
 
 def test_a_figure_belongs_to_all_experiments_that_list_it():
@@ -253,15 +261,15 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("results", 5)], "", ["5 is not allowed", "text"]),
     ([(f"{LAPTOP}/seeds", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([(f"{LAPTOP}/seeds", [1, 1])], "", ["different seeds"]),
-    ([(f"{LAPTOP}/tasks", -2)], "", ["-2 is not allowed", "a whole number >= 1"]),
-    ([(f"{LAPTOP}/tasks", {"cbp": 0})], "", ["{'cbp': 0} is not allowed", "a mapping of variants"]),
+    ([(f"{LAPTOP}/length", -2)], "", ["-2 is not allowed", "a whole number >= 1"]),
+    ([(f"{LAPTOP}/length", {"cbp": 0})], "", ["{'cbp': 0} is not allowed", "a mapping of variants"]),
     (
-        [(f"{LAPTOP}/tasks", {"cbp": 5}), (f"{LAPTOP}/variants", ["cbp", "l2"])],
+        [(f"{LAPTOP}/length", {"cbp": 5}), (f"{LAPTOP}/variants", ["cbp", "l2"])],
         "",
         ["nothing fits the variant 'l2'", "one number for each variant"],
     ),
     (
-        [(f"{LAPTOP}/tasks", {"cbp": 5, "c*": 6}), (f"{LAPTOP}/variants", ["cbp"])],
+        [(f"{LAPTOP}/length", {"cbp": 5, "c*": 6}), (f"{LAPTOP}/variants", ["cbp"])],
         "",
         ["all of cbp, c* fit the variant 'cbp'"],
     ),

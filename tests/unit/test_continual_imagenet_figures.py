@@ -174,7 +174,7 @@ def test_the_paper_scale_is_the_article(paper):
         assert procedure["reset"] == ("network" if variant == "fresh" else "head")
         assert settings["algorithm"]["momentum"] == 0.9
         lengths = {"backprop": 2000, "linear": 2000, "fresh": 50}
-        assert settings["tasks"] == lengths.get(variant.split("_")[0], 5000)
+        assert settings["length"] == lengths.get(variant.split("_")[0], 5000)
         if variant != "linear":
             assert settings["network"]["channels"] == [32, 64, 128] and settings["network"]["hidden"] == [
                 128,

@@ -166,5 +166,5 @@ def test_the_laptop_has_the_whole_experiment_on_request():
         given = study.settings(SMALL, variant)
         problem, procedure = given["problem"], given["procedure"]
         updates = 2 * problem["train_per_class"] * procedure["epochs"] // procedure["batch_size"]
-        assert (problem["classes"], given["tasks"], updates) == (284, 300, 200)
+        assert (problem["classes"], given["length"], updates) == (284, 300, 200)
         assert set(given["measures"]) == {name for name, _, _ in continual_imagenet_small.PANELS}

@@ -11,8 +11,8 @@ from perennial.files import store
 from perennial.jobs import sequences
 from perennial.problems import slowly_changing_regression as regression
 
-REGRESSION = {"problem": {"name": "slowly_changing_regression", "flip_every": 10}, "tasks": 6}
-DIGITS = {"problem": {"name": "permuted_digits"}, "tasks": 6}
+REGRESSION = {"problem": {"name": "slowly_changing_regression", "flip_every": 10}, "length": 6}
+DIGITS = {"problem": {"name": "permuted_digits"}, "length": 6}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_sequence_file_holds_what_the_problem_says(tmp_path):
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     with store.open_checked(path) as file:
         assert (file.attrs["kind"], file.attrs["problem"]) == ("sequences", "slowly_changing_regression")
-        assert file.attrs["tasks"] == 6 and list(file) == ["seed_0007"]
+        assert file.attrs["length"] == 6 and list(file) == ["seed_0007"]
         assert all(isinstance(value, str | int | np.integer) for value in file.attrs.values())
 
 

@@ -206,7 +206,7 @@ def test_a_mistake_ends_a_run_in_one_line(machine, monkeypatch, tmp_path, capsys
     monkeypatch.setenv(devices.VISIBLE, "0,,1")
     config = support.REPOSITORY / "config.yaml"
     monkeypatch.chdir(tmp_path)
-    options = ["--config", str(config), "--device", "cuda", "--tasks", "1"]
+    options = ["--config", str(config), "--device", "cuda", "--length", "1"]
     assert cli.main(["run", "slowly_changing_regression", "relu_0.01", *options]) == 1
     error = capsys.readouterr().err
     assert error.startswith("CUDA_VISIBLE_DEVICES: '0,,1' is not allowed") and error.count("\n") == 1

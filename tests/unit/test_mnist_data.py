@@ -177,7 +177,7 @@ def test_torchvision_is_not_there(tmp_path, monkeypatch):
 STUDY = """
 scale: only
 data: {root: nowhere}
-scales: {only: {mine: {seeds: 1, tasks: 1}}}
+scales: {only: {mine: {seeds: 1, length: 1}}}
 experiments:
   mine:
     title: Mine

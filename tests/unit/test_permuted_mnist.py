@@ -55,7 +55,7 @@ def test_permutations_are_those_of_the_stream(how):
 
 def test_a_sequence_file_is_small(tmp_path):
     """800 tasks of 784 pixels need 784,000 bytes at 10 bits a pixel."""
-    sequences.make_block({"problem": {"name": "permuted_mnist"}, "tasks": 800}, [0], tmp_path / "a.h5")
+    sequences.make_block({"problem": {"name": "permuted_mnist"}, "length": 800}, [0], tmp_path / "a.h5")
     assert (tmp_path / "a.h5").stat().st_size < 1.3e6
 
 

@@ -204,7 +204,7 @@ def test_shown_settings_differ_from_the_rest_of_their_grid_in_one_setting(paper)
     for method in _permuted_mnist.METHODS:
         settings = [paper.settings(MNIST, variant) for variant in method.grid]
         assert {s["algorithm"]["name"] for s in settings} == {method.name}
-        assert {s["tasks"] for s in settings} == {800} and {
+        assert {s["length"] for s in settings} == {800} and {
             s["problem"]["task_examples"] for s in settings
         } == {60_000}
         if method.name not in ("adam", "backprop"):
@@ -219,13 +219,13 @@ def test_mnist_is_never_part_of_a_plain_run():
         assert with_mnist == {"smoke": [], "laptop": [WIDTH], "paper": [MNIST, WIDTH, RATE]}[scale]
         if scale == "laptop":
             assert study.variants(WIDTH) == ["width_100"] and len(study.seeds(WIDTH)) == 10
-            assert study.settings(WIDTH, "width_100")["tasks"] == 150
+            assert study.settings(WIDTH, "width_100")["length"] == 150
 
 
 def test_the_rate_experiment_has_48_million_examples_in_bins_of_one_million(paper):
     for variant in paper.variants(RATE):
         settings = paper.settings(RATE, variant)
         examples = settings["problem"]["task_examples"]
-        assert settings["tasks"] * examples == 48_000_000
+        assert settings["length"] * examples == 48_000_000
         assert all(measure["every"] * examples == 1_000_000 for measure in settings["measures"].values())
     assert len({paper.sequence(RATE, variant) for variant in paper.variants(RATE)}) == 3

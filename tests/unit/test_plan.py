@@ -37,7 +37,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def study(tmp_path):
     source = files.read_yaml(ROOT / "config.yaml")
-    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "tasks": 20, "variants": ["cbp", "backprop"]}}
+    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
     return config.load(source, results=str(tmp_path), block_size=4)
 
 
@@ -155,7 +155,7 @@ def test_a_cost_that_is_not_known_is_not_made_up(study):
 
 
 def kind(study, experiment, variant, scale_settings=None, seeds=30):
-    settings = study.settings(experiment, variant, tasks=1)
+    settings = study.settings(experiment, variant, length=1)
     for part, changes in (scale_settings or {}).items():
         settings[part] = {**settings[part], **changes}
     return kinds.kind_of(settings, "fused", "cpu", seeds)
@@ -207,7 +207,7 @@ def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
     from perennial.estimate import overheads
     from perennial.procedures import Measurement, Outcome
 
-    series, settings = overheads._files(), study.settings(EXPERIMENT, "cbp", tasks=400)
+    series, settings = overheads._files(), study.settings(EXPERIMENT, "cbp", length=400)
     found = Table(study)
     found.overheads = Overheads(1.0, {}, *series)
     values = {
@@ -264,7 +264,7 @@ def test_what_blocks_recorded_is_held_against_the_plan(study):
 
 def test_a_rehearsal_costs_what_training_costs(study, tmp_path):
     """Planned seconds of a real block against those that it records."""
-    settings = study.settings(EXPERIMENT, "backprop", tasks=60)
+    settings = study.settings(EXPERIMENT, "backprop", length=60)
     one = kinds.kind_of(settings, "fused", "cpu", 2)
     materials = timings.Materials(study)
     found = rehearsal.rehearse(one, settings, materials)

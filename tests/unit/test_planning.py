@@ -21,7 +21,7 @@ EXPERIMENT, VARIANT = "permuted_digits", "cbp"
 @pytest.fixture
 def study(tmp_path):
     source = files.read_yaml(ROOT / "config.yaml")
-    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "tasks": 20, "variants": [VARIANT, "backprop"]}}
+    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "length": 20, "variants": [VARIANT, "backprop"]}}
     return config.load(source, results=str(tmp_path), block_size=4)
 
 
@@ -173,7 +173,7 @@ def test_without_the_user_s_data_finished_runs_stay(study, monkeypatch, there):
 def test_a_thousand_blocks_are_planned_fast(study, tmp_path):
     size = 4
     many = config.load(
-        {**study.entry.model_dump(), "scales": {"laptop": {EXPERIMENT: {"seeds": 1000 * size, "tasks": 20}}}}
+        {**study.entry.model_dump(), "scales": {"laptop": {EXPERIMENT: {"seeds": 1000 * size, "length": 20}}}}
     )
     finish(many, VARIANT, (0, size - 1))
     folder = many.folder / "runs" / EXPERIMENT / VARIANT

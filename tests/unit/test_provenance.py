@@ -49,7 +49,7 @@ def study_in(folder: Path) -> made.Study:
 def train(folder: Path) -> None:
     """Sequences and runs, in the folder of a scale."""
     met = folder / "sequences/digits-1/seeds_0-1.h5"
-    sequences.make_block({key: SETTINGS[key] for key in ("problem", "tasks")}, SEEDS, met, "of-sequences")
+    sequences.make_block({key: SETTINGS[key] for key in ("problem", "length")}, SEEDS, met, "of-sequences")
     data = folder.parent / "data" / "digits.h5"
     training.train_block(
         SETTINGS, SEEDS, folder / RUN, sequences=[met], dataset=data, device="cpu", code="of-training"

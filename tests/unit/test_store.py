@@ -194,7 +194,8 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 def test_check_needs_no_hdf5_library(file):
-    code = "import sys; from pathlib import Path; from perennial.files import store; print(store.check(Path(sys.argv[1])))"
+    code = "import sys; from pathlib import Path; from perennial.files import store; "
+    code += "print(store.check(Path(sys.argv[1])))"
     code += "; assert not {'h5py', 'numpy'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

@@ -41,7 +41,7 @@ def _seeds(value: Any) -> list[int]:
     raise ValueError(f"{value!r} is not allowed ({rule})")
 
 
-def _tasks(value: Any) -> dict[str, int]:
+def _length(value: Any) -> dict[str, int]:
     """A number of tasks is that of all variants; a mapping gives it for names or patterns."""
     given = value if isinstance(value, Mapping) else {"*": value}
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in given.values())
@@ -69,8 +69,8 @@ Part = Annotated[dict[str, Any], BeforeValidator(_part), WithJsonSchema({"type":
 SEEDS_SCHEMA = {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 0}}
 Seeds = Annotated[list[int], BeforeValidator(_seeds), WithJsonSchema(SEEDS_SCHEMA)]
 COUNT_SCHEMA = {"type": "integer", "minimum": 1}
-TASKS_SCHEMA = {"type": ["integer", "object"], "minimum": 1, "additionalProperties": COUNT_SCHEMA}
-Tasks = Annotated[dict[str, int], BeforeValidator(_tasks), WithJsonSchema(TASKS_SCHEMA)]
+LENGTH_SCHEMA = {"type": ["integer", "object"], "minimum": 1, "additionalProperties": COUNT_SCHEMA}
+Length = Annotated[dict[str, int], BeforeValidator(_length), WithJsonSchema(LENGTH_SCHEMA)]
 GridValues = Annotated[list[Any], BeforeValidator(_grid_values)]
 
 
@@ -90,7 +90,9 @@ class ScaleEntry(Settings):
     """How much of one experiment a scale runs."""
 
     seeds: Seeds = Field(description="number of seeds (0 ... n-1), or a list of them")
-    tasks: Tasks = Field(description="number of tasks of each run, or such numbers by variant or pattern")
+    length: Length = Field(
+        description="length of each run, in the unit of its procedure; or such numbers by variant"
+    )
     variants: list[str] = Field(["*"], min_length=1, description="names or patterns such as relu_*")
 
 

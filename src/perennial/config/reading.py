@@ -93,15 +93,15 @@ def _scale(name: str, entries: dict[str, Any], known: dict[str, Experiment], mis
                 hint = registry.nearest(pattern, variants)
                 mistakes.add(f"{path}.variants", f"'{pattern}' matches no variant of {experiment}{hint}")
         active = [v for v in variants if any(fnmatch.fnmatchcase(v, p) for p in entry.variants)]
-        _check_tasks(entry.tasks, active, f"{path}.tasks", mistakes)
+        _check_length(entry.length, active, f"{path}.length", mistakes)
         found[experiment] = entry
     return found
 
 
-def _check_tasks(tasks: dict[str, int], active: list[str], path: str, mistakes: Mistakes) -> None:
+def _check_length(length: dict[str, int], active: list[str], path: str, mistakes: Mistakes) -> None:
     """Every active variant has exactly one number of tasks."""
     for variant in active:
-        fitting = [pattern for pattern in tasks if fnmatch.fnmatchcase(variant, pattern)]
+        fitting = [pattern for pattern in length if fnmatch.fnmatchcase(variant, pattern)]
         if len(fitting) != 1:
             what = f"all of {', '.join(fitting)} fit" if fitting else "nothing fits"
             mistakes.add(path, f"{what} the variant '{variant}' (must be one number for each variant)")

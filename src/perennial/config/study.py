@@ -107,24 +107,24 @@ class Study:
         """Seeds that the active scale runs."""
         return list(self._active(experiment).seeds)
 
-    def tasks(self, experiment: str, variant: str) -> int:
+    def length(self, experiment: str, variant: str) -> int:
         """Number of tasks of each run of a variant at the active scale.
 
         Raises:
             ConfigError: the scale does not run the variant and says nothing about its length.
         """
-        given = self._active(experiment).tasks
+        given = self._active(experiment).length
         for pattern, count in given.items():
             if fnmatch.fnmatchcase(variant, pattern):
                 return count
-        place = f"scales.{self.scale}.{experiment}.tasks"
+        place = f"scales.{self.scale}.{experiment}.length"
         raise ConfigError(f"{self.file}: {place}: nothing fits the variant '{variant}'")
 
-    def settings(self, experiment: str, variant: str, tasks: int | None = None) -> dict[str, Any]:
+    def settings(self, experiment: str, variant: str, length: int | None = None) -> dict[str, Any]:
         """All that determines a run but its seed: canonical, every default filled in.
 
         Args:
-            tasks: another number of tasks than the scale's.
+            length: another than the scale's.
 
         Raises:
             ConfigError: no such experiment or variant.
@@ -132,10 +132,10 @@ class Study:
         known = self.experiment(experiment)
         if variant not in known.variants:
             self._unknown(f"variant of {experiment}", variant, list(known.variants))
-        tasks = self.tasks(experiment, variant) if tasks is None else tasks
+        length = self.length(experiment, variant) if length is None else length
         parts = known.variants[variant].settings
         products = {"gpu_precision": self.entry.gpu_precision} if self.entry.gpu_precision != "fp32" else {}
-        return {**parts, "tasks": tasks, "precision": known.precision, **products}
+        return {**parts, "length": length, "precision": known.precision, **products}
 
     def settings_text(self, experiment: str, variant: str) -> str:
         """The settings as JSON with sorted keys: equal settings, equal text."""
@@ -150,7 +150,7 @@ class Study:
         settings = self.settings(experiment, variant)
         name = settings["problem"]["name"]
         code = stage_code.sequences(name)
-        key = _text({"problem": settings["problem"], "tasks": settings["tasks"], "code": code})
+        key = _text({"problem": settings["problem"], "length": settings["length"], "code": code})
         return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
     def figures(self) -> dict[str, list[str]]:

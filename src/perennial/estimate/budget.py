@@ -73,7 +73,7 @@ class Budget:
             weights, steps = self.timings.size(own)
             self.weights[kind] = weights
             settings.setdefault(kind, own)
-            work[kind] += weights * steps * own["tasks"] * _seeds(job)
+            work[kind] += weights * steps * own["length"] * _seeds(job)
         self.timings.rehearse(dict(work), settings)
         self.sources = {kind: costs.source(kind, self.timings, self.weights) for kind in work}
         self.gpu_table = gpu.read()
@@ -127,7 +127,7 @@ class Budget:
 
     def _run_steps(self, job: Job) -> int:
         own = self._settings(job)
-        return self.timings.size(own)[1] * own["tasks"] * _seeds(job)
+        return self.timings.size(own)[1] * own["length"] * _seeds(job)
 
     def _other(self, job: Job) -> tuple[float, float]:
         """CPU seconds and bytes of a job that does not train."""
@@ -136,7 +136,7 @@ class Budget:
             experiment, variant = self.inventory.planner.users(job.path.parent.name)[0]
             own, seeds = self.study.settings(experiment, variant), _seeds(job)
             seconds, size = self.timings.sequence(own)
-            return start + seconds * own["tasks"] * seeds, size * own["tasks"] * seeds
+            return start + seconds * own["length"] * seeds, size * own["length"] * seeds
         if job.stage == "metrics":
             own, seeds = self._settings(job), len(self.study.seeds(job.experiments[0]))
             return costs.summary(own, seeds, self.timings), costs.metrics_file(own, seeds, self._values(job))

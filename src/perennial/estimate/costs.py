@@ -70,13 +70,13 @@ def train(
     """
     if found is None:
         return None
-    own, run_steps = found.measured, steps * settings["tasks"] * seeds
+    own, run_steps = found.measured, steps * settings["length"] * seeds
     start, base = timings.starts[kind.engine]
     cpu = (
         timings.overheads.stages["train"]
         + start
         + run_steps * own.step
-        + settings["tasks"] * seeds * own.task
+        + settings["length"] * seeds * own.task
     )
     one = weights * np.dtype(settings["precision"]).itemsize
     memory = base + (2 * own.table if own.table > BIG else 0) + _of_runs(kind, seeds, own.state, one)
@@ -100,7 +100,7 @@ def points(settings: dict[str, Any], values: dict[str, int]) -> dict[str, int]:
     """How many numbers of one seed each measure leaves in a file."""
     found = {}
     for name, choice in settings["measures"].items():
-        times = settings["tasks"] / choice["every"]
+        times = settings["length"] / choice["every"]
         binned = (
             registry.module("measures", name).KIND != "internals"
             and not registry.module("measures", name).AXES
@@ -119,7 +119,7 @@ def run_file(settings: dict[str, Any], seeds: int, values: dict[str, int], timin
 
 def metrics_file(settings: dict[str, Any], seeds: int, values: dict[str, int]) -> float:
     """Bytes of a metrics file: the values of all seeds, four statistics, and the axes."""
-    return sum(8 * n * (seeds + 4) + 8 * settings["tasks"] for n in points(settings, values).values())
+    return sum(8 * n * (seeds + 4) + 8 * settings["length"] for n in points(settings, values).values())
 
 
 def summary(settings: dict[str, Any], seeds: int, timings: Timings) -> float:

@@ -46,7 +46,7 @@ def kind_of(settings: dict[str, Any], engine: str, device: str, seeds: int) -> K
         seeds: of the block.
     """
     algorithm = {key: _kind_of_value(value) for key, value in settings["algorithm"].items()}
-    own = {key: value for key, value in settings.items() if key not in ("algorithm", "tasks")}
+    own = {key: value for key, value in settings.items() if key not in ("algorithm", "length")}
     text = json.dumps({**own, "algorithm": algorithm}, sort_keys=True)
     return Kind(engine, device, 1 if engine in engines.ONE_BY_ONE else seeds, text)
 

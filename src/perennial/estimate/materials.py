@@ -49,7 +49,7 @@ class Materials:
 
     def sequence(self, settings: dict[str, Any], seed: int = 0) -> Arrays:
         """What a seed meets in its first tasks."""
-        return self._sequence(json.dumps(settings["problem"]), min(settings["tasks"], MOST_TASKS), seed)
+        return self._sequence(json.dumps(settings["problem"]), min(settings["length"], MOST_TASKS), seed)
 
     def dataset(self, settings: dict[str, Any]) -> Arrays | None:
         """The data of a variant's problem."""
@@ -64,13 +64,13 @@ class Materials:
     def weights(self, settings: dict[str, Any]) -> int:
         """Number of weights of one run's network, biases left out. Draws none."""
         return self._weights(
-            *(json.dumps(settings[part]) for part in ("network", "problem")), settings["tasks"]
+            *(json.dumps(settings[part]) for part in ("network", "problem")), settings["length"]
         )
 
     def steps(self, settings: dict[str, Any]) -> int:
         """Updates of one run in one task."""
         parts = {part: settings[part] for part in ("problem", "procedure")}
-        return self._steps(json.dumps(parts), settings["tasks"])
+        return self._steps(json.dumps(parts), settings["length"])
 
     @functools.cache  # noqa: B019
     def _sequence(self, problem: str, tasks: int, seed: int) -> Arrays:
@@ -80,7 +80,7 @@ class Materials:
 
     @functools.cache  # noqa: B019
     def _weights(self, network: str, problem: str, tasks: int) -> int:
-        one = self.problem({"problem": json.loads(problem), "tasks": tasks})
+        one = self.problem({"problem": json.loads(problem), "length": tasks})
         settings = json.loads(network)
         shape = (one.shape,) if hasattr(one, "shape") else ()
         module = registry.module("networks", settings["name"])
@@ -90,6 +90,6 @@ class Materials:
 
     @functools.cache  # noqa: B019
     def _steps(self, parts: str, tasks: int) -> int:
-        settings = {**json.loads(parts), "tasks": 1}
-        met = self.sequence({**settings, "tasks": tasks})
+        settings = {**json.loads(parts), "length": 1}
+        met = self.sequence({**settings, "length": tasks})
         return training._total_steps(settings, [0], [met], self.dataset(settings))

@@ -121,7 +121,7 @@ def _whole_pieces(stream: Any, runs: int) -> float:
 def _whole_tasks(stream: Any, settings: dict[str, Any], run_steps: int) -> float:
     """Seconds per run-step of whole tasks, with all that is measured and reset between them."""
     often = max((choice["every"] for choice in settings["measures"].values()), default=1)
-    most, done, begin = min(settings["tasks"], MOST_TASKS), 0, time.process_time()
+    most, done, begin = min(settings["length"], MOST_TASKS), 0, time.process_time()
     while True:
         for index in range(done, min(done + often, most)):
             stream.task(index)

@@ -57,12 +57,12 @@ class Timings:
 
     def sequence(self, settings: dict[str, Any]) -> tuple[float, float]:
         """CPU seconds and bytes of one task of one seed's sequence."""
-        problem, tasks = settings["problem"], min(settings["tasks"], MOST_TASKS)
+        problem, tasks = settings["problem"], min(settings["length"], MOST_TASKS)
 
         def make() -> list[float]:
             with tempfile.TemporaryDirectory() as folder:
                 path, begin = Path(folder) / "sequence.h5", time.process_time()
-                sequences.make_block({"problem": problem, "tasks": tasks}, [0], path)
+                sequences.make_block({"problem": problem, "length": tasks}, [0], path)
                 return [(time.process_time() - begin) / tasks, path.stat().st_size / tasks]
 
         found = self._once(memo.name_of_kind(f"sequence {tasks} {problem}", settings), make)

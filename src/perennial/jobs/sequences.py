@@ -23,10 +23,10 @@ def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: s
     module, choices = registry.module("problems", problem["name"]), registry.parse("problems", problem)
 
     def fill(file: Any) -> None:
-        file.attrs.update({"problem": problem["name"], "tasks": settings["tasks"]})
+        file.attrs.update({"problem": problem["name"], "length": settings["length"]})
         for seed in seeds:
             group = file.create_group(f"seed_{seed:04d}")
-            for key, array in module.sequence(choices, seed, settings["tasks"]).items():
+            for key, array in module.sequence(choices, seed, settings["length"]).items():
                 group.create_dataset(key, data=array, compression="gzip", shuffle=True)
         provenance.finish(file, provenance.record("sequences", settings, code, {}))
 

@@ -134,7 +134,7 @@ def _total_steps(settings: dict[str, Any], seeds: list[int], met: list[Any], dat
     module = registry.module("problems", settings["problem"]["name"])
     problem = module.Problem(registry.parse("problems", settings["problem"]), seeds[0], met[0], data)
     procedure = registry.module("procedures", settings["procedure"]["name"])
-    return procedure.steps(settings, problem) * settings["tasks"] * len(seeds)
+    return procedure.steps(settings, problem) * settings["length"] * len(seeds)
 
 
 def _join(outcomes: list[Outcome]) -> Outcome:

@@ -229,9 +229,9 @@ def run(
     kept = keeper.kept() if keeper else None
     if kept is not None:
         runs.restore(kept)
-    for index in range(runs.tasks, settings["tasks"]):
+    for index in range(runs.tasks, settings["length"]):
         for steps in runs.pieces(index):
             progress(steps * len(seeds))
             if keeper:
-                keeper.offer(runs.steps, runs.snapshot, finished=runs.tasks == settings["tasks"])
+                keeper.offer(runs.steps, runs.snapshot, finished=runs.tasks == settings["length"])
     return runs.outcome()
