@@ -1,9 +1,9 @@
 """Every claim is judged just inside and just outside its band, and the bands are the pinned ones.
 
 `bands.csv` says what each part of each claim measures, between which numbers it must lie (an empty cell: no edge on
-that side), and whether all or most parts are needed; `windows.csv` says which stretch of the stream a window is. Both were read against the claims S1 ...,
-M1 ... and I1 ... of the specification, line by line. A claim is changed on purpose by changing its line there, by
-hand and in the same commit; the failed test prints the line as it would have to be.
+that side), and whether all or most parts are needed; `windows.csv` says which stretch of the stream a window is. Both
+were read against the claims S1 ..., M1 ... and I1 ... of the specification, line by line. A claim is changed on
+purpose by changing its line there, by hand and in the same commit; the failed test prints the line as it would be.
 """
 
 from __future__ import annotations
