@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from perennial.analyses import bins
 from perennial.errors import UserError
-from perennial.files import provenance, store
+from perennial.files import provenance, series, store
 
 LEVEL = 0.95
-ATTRIBUTES = ("units", "description", "source")
 
 
 class SummaryError(UserError, ValueError):
@@ -111,8 +111,8 @@ def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
             gathered.roots.append(dict(file.attrs))
             gathered.inputs[path] = provenance.checksum(file)
             for seed in mine:
-                for metric, data in file[f"seed_{seed:04d}"].items():
-                    _add(path, file, seed, metric, data, gathered)
+                for found in series.read(file, seed):
+                    _add(path, seed, found, gathered)
             gathered.seeds.update(mine)
     except store.BadFile as error:
         raise SummaryError(str(error)) from None
@@ -141,17 +141,18 @@ def _differing(a: Any, b: Any, prefix: str = "") -> list[str]:
     ]
 
 
-def _add(path: Path, file: Any, seed: int, metric: str, data: Any, gathered: _Gathered) -> None:
-    axes = json.loads(data.attrs["axes"])
-    coordinates = {axis: np.asarray(file[f"coordinates/{metric}/{axis}"][...]) for axis in axes}
-    attributes = {key: str(data.attrs.get(key, "")) for key in ATTRIBUTES}
-    values = np.asarray(data[...])
+def _add(path: Path, seed: int, found: series.Stored, gathered: _Gathered) -> None:
+    metric, values, coordinates, axes = found.name, found.values, found.coordinates, found.axes
     if values.dtype.kind not in "fiub":
         raise SummaryError(f"{path}: seed {seed}, {metric}: holds {values.dtype}, not numbers")
     shape = tuple(len(coordinates[axis]) for axis in axes)
     if values.shape != shape:
         raise SummaryError(f"{path}: seed {seed}, {metric}: shape {values.shape} but its axes have {shape}")
-    known = gathered.metrics.setdefault(metric, _Metric(axes, coordinates, attributes))
+    if found.ragged:
+        settings = json.loads(gathered.settings or "{}")
+        every = settings["measures"][metric]["every"]
+        values, coordinates = bins.of_series(found, every, settings["length"])
+    known = gathered.metrics.setdefault(metric, _Metric(axes, coordinates, found.attributes))
     same = known.axes == axes and all(np.array_equal(known.coordinates[a], coordinates[a]) for a in axes)
     if not same:
         raise SummaryError(f"{path}: seed {seed}, {metric}: its axes differ from those of {gathered.first}")
