@@ -11,7 +11,7 @@ import yaml
 from perennial.config.errors import ConfigError
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML, but a key that stands twice is a mistake: the first of the two would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         reason = getattr(error, "problem", error)
         raise ConfigError(f"{path}: {_place(error)}not valid YAML: {reason}") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{path}: must be a mapping of keys such as scale and experiments")
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
     return found
 
 

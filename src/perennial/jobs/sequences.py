@@ -14,16 +14,17 @@ def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: s
     """Write the sequences of a block of seeds.
 
     Args:
-        settings: `problem` (name and settings) and `tasks`, the number of tasks.
+        settings: `problem` or `environment` (name and settings) and `length`.
         seeds: one group `seed_0007` each.
         output: the HDF5 file to write.
         code: hash of the code that draws them.
     """
-    problem = settings["problem"]
-    module, choices = registry.module("problems", problem["name"]), registry.parse("problems", problem)
+    part = registry.source(settings)
+    kind, given = registry.PARTS[part], settings[part]
+    module, choices = registry.module(kind, given["name"]), registry.parse(kind, given)
 
     def fill(file: Any) -> None:
-        file.attrs.update({"problem": problem["name"], "length": settings["length"]})
+        file.attrs.update({part: given["name"], "length": settings["length"]})
         for seed in seeds:
             group = file.create_group(f"seed_{seed:04d}")
             for key, array in module.sequence(choices, seed, settings["length"]).items():

@@ -8,7 +8,8 @@ from pathlib import Path
 from perennial.figures import _read, _style
 from perennial.figures._methods import method
 
-EXPERIMENT, FIRST_TASKS = "continual_imagenet", "continual_imagenet_first_tasks"
+EXPERIMENT = Path(__file__).parents[1].name
+FIRST_TASKS = f"{EXPERIMENT}_first_tasks"
 METRIC = "test_accuracy"
 BIN = 50  #: tasks per point, as published
 STEPS = {

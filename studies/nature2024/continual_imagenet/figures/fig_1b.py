@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
-from perennial.figures import _continual_imagenet as imagenet
+from perennial.claims import curves
+from . import _continual_imagenet as imagenet
 from perennial.figures import _overlay, _read, _style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "fig_1b", "fig_1b_first")
 TITLE = "Fig. 1b: loss of plasticity on Continual ImageNet"
 CAPTION = (
     "Backpropagation with momentum at three step sizes, and a linear map of the pixels. Left: the first ten tasks, one "
@@ -40,8 +41,8 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     bins = {variant: imagenet.bins(path) for variant, path in whole.items()}
     figure, (axes,) = _style.panels(1, 2, width=12.5, height=4.4)
     for axis, ours, name in zip(axes, (first, bins), ("fig_1b_first", "fig_1b"), strict=True):
-        looks = {v: colour for v, colour in colours.items() if v in ours or v in published.names(name)}
-        _overlay.panel(axis, looks, ours, published.series(name), error=True)
+        looks = {v: colour for v, colour in colours.items() if v in ours or v in CURVES.names(name)}
+        _overlay.panel(axis, looks, ours, CURVES.series(name), error=True)
         axis.set_xlabel("task")
         _overlay.percent(axis)
     axes[0].set(title=f"First {FIRST} tasks", ylabel="test accuracy", xticks=range(1, FIRST + 1))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
-from perennial.figures import _continual_imagenet as imagenet
+from perennial.claims import curves
+from . import _continual_imagenet as imagenet
 from perennial.figures import _methods, _overlay, _read, _style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "fig_1b", "fig_1c")
 TITLE = "Fig. 1c: keeping plasticity on Continual ImageNet"
 CAPTION = (
     "Four methods over 5,000 tasks in bins of 50, each at the setting that the article shows; backpropagation with "
@@ -39,7 +40,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     looks = _methods.looks(SHOWN, IN_GRIDS, paths)
     colours = {variant: colour for variant, (colour, _) in looks.items()}
     ours = {variant: imagenet.bins(paths[variant]) for variant in looks if variant in paths}
-    theirs = {**published.series("fig_1c"), BACKPROP: published.curve("fig_1b", BACKPROP)}
+    theirs = {**CURVES.series("fig_1c"), BACKPROP: CURVES.curve("fig_1b", BACKPROP)}
     figure, ((axis,),) = _style.panels(1, 1, width=9.5, height=5.2)
     _overlay.panel(axis, colours, ours, theirs, LIMITS, error=True)
     axis.set(xlabel="task", ylabel="test accuracy")

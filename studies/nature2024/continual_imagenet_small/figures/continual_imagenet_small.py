@@ -13,7 +13,7 @@ from perennial.figures import _methods, _overlay, _read, _style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-EXPERIMENT = "continual_imagenet_small"
+EXPERIMENT = Path(__file__).parents[1].name
 TITLE = "Continual ImageNet, small"
 CAPTION = (
     "Ours, a laptop stand-in for Continual ImageNet (Fig. 1); no published curve exists. Each task tells two classes "

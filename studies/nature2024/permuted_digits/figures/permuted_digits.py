@@ -15,7 +15,7 @@ from perennial.lazy import ticker
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-EXPERIMENT = "permuted_digits"
+EXPERIMENT = Path(__file__).parents[1].name
 TITLE = "Online permuted digits"
 CAPTION = (
     "Ours, a laptop stand-in for online permuted MNIST; no published curve exists. Each task is a new "

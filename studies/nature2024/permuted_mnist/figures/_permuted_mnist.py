@@ -10,7 +10,7 @@ import numpy as np
 from perennial.figures import _read, _style
 from perennial.figures._methods import method
 
-EXPERIMENT = "permuted_mnist"
+EXPERIMENT = Path(__file__).parents[1].name
 STEPS = {
     "backprop_0.01": (_style.RED, "step 0.01"),
     "backprop_0.003": (_style.GREEN, "step 0.003"),

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
+from perennial.claims import curves
 from perennial.figures import _overlay, _read, _style
-from perennial.figures import _permuted_mnist as mnist
+from . import _permuted_mnist as mnist
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "ed_fig_3b_*")
 TITLE = "Extended Data Fig. 3b: loss of plasticity on online permuted MNIST"
 CAPTION = (
     "Online accuracy of backpropagation, predicted right before each update. Left: three step sizes, networks "
@@ -66,7 +67,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         ours = {v: _ours(metrics[e, v]) for e, v in metrics if e == panel.experiment and v in panel.looks}
         counts |= {metric.seeds for metric in ours.values()}
         looks = {variant: colour for variant, (colour, _) in panel.looks.items()}
-        _overlay.panel(axis, looks, ours, published.series(panel.published))
+        _overlay.panel(axis, looks, ours, CURVES.series(panel.published))
         axis.set(title=panel.title, xlabel=panel.x_label)
         axis.legend(handles=[_style.swatch(colour, label) for colour, label in panel.looks.values()])
         _overlay.percent(axis)

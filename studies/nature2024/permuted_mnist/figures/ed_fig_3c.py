@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
+from perennial.claims import curves
 from perennial.figures import _overlay, _style
-from perennial.figures import _permuted_mnist as mnist
+from . import _permuted_mnist as mnist
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "ed_fig_3c_*")
 TITLE = "Extended Data Fig. 3c: what happens inside, on online permuted MNIST"
 CAPTION = (
     "Backpropagation at three step sizes, networks 784-2000-2000-2000-10. Left: units of all hidden layers that "
@@ -39,7 +40,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         ours = {v: mnist.read(path, name) for (_, v), path in metrics.items() if v in mnist.STEPS}
         counts |= {metric.seeds for metric in ours.values()}
         looks = {variant: colour for variant, (colour, _) in mnist.STEPS.items()}
-        _overlay.panel(axis, looks, ours, published.series(f"ed_fig_3c_{name}"), limits=(0, None))
+        _overlay.panel(axis, looks, ours, CURVES.series(f"ed_fig_3c_{name}"), limits=(0, None))
         axis.set(title=title, xlabel="task", ylabel=label)
         if name != "weight_magnitude":
             _overlay.percent(axis)

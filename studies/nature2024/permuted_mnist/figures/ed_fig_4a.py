@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
+from perennial.claims import curves
 from perennial.figures import _methods, _overlay, _read, _style
-from perennial.figures import _permuted_mnist as mnist
+from . import _permuted_mnist as mnist
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "ed_fig_4a_*")
 TITLE = "Extended Data Fig. 4a: methods on online permuted MNIST"
 CAPTION = (
     "Seven methods, networks 784-2000-2000-2000-10, each at the setting that the article shows. Online accuracy is "
@@ -44,7 +45,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     figure, axes = _style.panels(2, 2, width=12.5, height=3.8, sharex=True)
     for axis, (name, title, label, limits) in zip(axes.flat, PANELS, strict=True):
         ours = {variant: mnist.read(paths[variant], name) for variant in looks if variant in paths}
-        _overlay.panel(axis, colours, ours, published.series(f"ed_fig_4a_{name}"), limits)
+        _overlay.panel(axis, colours, ours, CURVES.series(f"ed_fig_4a_{name}"), limits)
         axis.set(title=title, ylabel=label)
         if name != "weight_magnitude":
             _overlay.percent(axis)

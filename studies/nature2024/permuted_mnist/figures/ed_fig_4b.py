@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial import published
+from perennial.claims import curves
 from perennial.figures import _methods, _overlay, _read, _style
-from perennial.figures import _permuted_mnist as mnist
+from . import _permuted_mnist as mnist
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CURVES = curves.beside(__file__, "ed_fig_4a_online_accuracy", "ed_fig_4b_*")
 TITLE = "Extended Data Fig. 4b: sensitivity of the methods on online permuted MNIST"
 CAPTION = (
     "Online accuracy of each method at three settings, networks 784-2000-2000-2000-10. Of the published curves "
@@ -40,8 +41,8 @@ def needs(study) -> list[tuple[str, str]]:
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """One panel per method."""
     ours = {variant: mnist.read(path, "online_accuracy") for (_, variant), path in metrics.items()}
-    theirs = published.series("ed_fig_4a_online_accuracy") | published.series("ed_fig_4b_cbp")
-    ends = published.series("ed_fig_4b_ends")
+    theirs = CURVES.series("ed_fig_4a_online_accuracy") | CURVES.series("ed_fig_4b_cbp")
+    ends = CURVES.series("ed_fig_4b_ends")
     figure, axes = _style.panels(2, 3, width=13.5, height=3.7, sharex=True)
     for axis, method in zip(axes.flat, METHODS, strict=True):
         looks = dict(zip(method.grid, COLOURS, strict=True))
@@ -63,7 +64,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     return figure
 
 
-def _ends(axis: Axes, looks: dict[str, str], ends: dict[str, published.Series]) -> None:
+def _ends(axis: Axes, looks: dict[str, str], ends: dict[str, curves.Series]) -> None:
     """Published ends that were read by eye."""
     for variant, colour in looks.items():
         if variant in ends:

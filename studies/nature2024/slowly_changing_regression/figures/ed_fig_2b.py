@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perennial import published
+from perennial.claims import curves
 from perennial.figures import _read, _style
 from perennial.lazy import lines
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-EXPERIMENT = "slowly_changing_regression"
+EXPERIMENT = Path(__file__).parents[1].name
+CURVES = curves.beside(__file__, "ed_fig_2b")
 TITLE = "Extended Data Fig. 2b: loss of plasticity on slowly-changing regression"
 CAPTION = (
     "Squared error of backpropagation in bins of 40,000 examples, for six activations and three step "
@@ -49,7 +50,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """Two rows of three panels, as printed."""
     ours = {variant: _read.read(path, "squared_error") for (_, variant), path in metrics.items()}
     linear = _style.least([m for name, m in ours.items() if name.startswith("linear_")])
-    theirs = published.series("ed_fig_2b")
+    theirs = CURVES.series("ed_fig_2b")
     figure, axes = _style.panels(2, 3, width=12.5, height=3.7, sharex=True, sharey="row")
     for row, activations, limits in zip(axes, ROWS, PRINTED, strict=True):
         shown = [ours[f"{a}_{s}"] for a in activations for s in STEPS if f"{a}_{s}" in ours]
@@ -85,7 +86,7 @@ def _panel(axis: Axes, activation: str, lines: dict, linear, theirs: dict, top: 
                   color=_style.FAINT, fontsize=10)  # fmt: skip
 
 
-def _dots(axis: Axes, series: published.Series, colour: str, top: float, rank: int = 0) -> None:
+def _dots(axis: Axes, series: curves.Series, colour: str, top: float, rank: int = 0) -> None:
     """The published curve: dots where it could be read, open triangles where it leaves the printed axis."""
     dark = _style.darker(colour)
     look = {"markersize": 2.6, "markeredgewidth": 0, "linewidth": 0.7, "zorder": 5}

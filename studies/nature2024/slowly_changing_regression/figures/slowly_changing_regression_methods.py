@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-EXPERIMENT = "slowly_changing_regression"
+EXPERIMENT = Path(__file__).parents[1].name
 TITLE = "Methods on slowly-changing regression"
 CAPTION = (
     "Ours; the article shows only backpropagation here (Extended Data Fig. 2b). Squared error in bins of "
