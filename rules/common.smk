@@ -13,7 +13,7 @@ from snakemake.io import IOFile
 from perennial import registry
 from perennial.claims import statement
 from perennial.config import unchanged
-from perennial.config.study import sequence_settings
+from perennial.config.study import sequence_key
 from perennial.config.workflow import or_exit
 from perennial.dag import abandoned, blocks, planning, stage_code
 
@@ -119,7 +119,7 @@ def sequence_settings(wildcards):
     for experiment in study.experiments():
         or_exit(functools.partial(unchanged.check, study, experiment))
     settings = study.settings(*planner().users(wildcards.sequence)[0])
-    return json.dumps(sequence_settings(settings), sort_keys=True)
+    return json.dumps(sequence_key(settings), sort_keys=True)
 
 
 def metrics_files(pairs):

@@ -13,6 +13,8 @@ job = snakemake  # noqa: F821  given by Snakemake
 with logged(job.log[0]):
     study, experiment = config.load(job.config), job.wildcards.experiment
     claims = statement.load(experiment, study.claims(experiment))
-    files = {(path.parent.name, path.stem): path for path in map(Path, job.input)}  # .../{experiment}/{variant}.h5
+    files = {
+        (path.parent.name, path.stem): path for path in map(Path, job.input)
+    }  # .../{experiment}/{variant}.h5
     metrics = {v if e == experiment else f"{e}/{v}": path for (e, v), path in files.items()}
     judging.judge(claims, metrics, Path(job.output.csv), Path(job.output.json), job.params.code)

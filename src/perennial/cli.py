@@ -22,7 +22,7 @@ from typing import get_args
 
 from perennial import config
 from perennial.config import Study, entries
-from perennial.config.study import sequence_settings
+from perennial.config.study import sequence_key
 from perennial.dag import stage_code
 from perennial.errors import UserError
 from perennial.files import lineage, store
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     if dataset and store.check(dataset):
         datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
     sequence = folder / "sequences" / name
-    met = sequence_settings(settings)
+    met = sequence_key(settings)
     sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met))
     training.train_block(
         settings,

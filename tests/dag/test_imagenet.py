@@ -62,8 +62,7 @@ def study(photographs):
         config = {
             "scale": "small",
             "data": {"root": str(photographs)},
-            "scales": {"small": {name: {"seeds": 2, "length": tasks}}},
-            "experiments": {name: experiment},
+            "experiments": {name: experiment | {"scales": {"small": {"seeds": 2, "length": tasks}}}},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
         return folder

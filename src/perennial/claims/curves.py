@@ -73,7 +73,10 @@ class Published:
         if self.home is None:
             return {}
         studies = [self.home.parent, *(study for study in _studies if study != self.home.parent)]
-        folders = [self.home / FOLDER, *(path for study in studies for path in sorted(study.glob(f"*/{FOLDER}")))]
+        folders = [
+            self.home / FOLDER,
+            *(path for study in studies for path in sorted(study.glob(f"*/{FOLDER}"))),
+        ]
         found: dict[str, Path] = {}
         for path in (path for folder in folders for path in folder.glob("*.json")):
             if any(fnmatch.fnmatchcase(path.stem, pattern) for pattern in self.only):

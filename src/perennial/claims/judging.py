@@ -35,7 +35,10 @@ def judge(claims: Claims, metrics_files: Mapping[str, Path], csv: Path, json: Pa
     """
     results = data.read(metrics_files)
     found = verdicts(claims, results)
-    about = {"experiment": claims.experiment, "variants": {name: known.settings for name, known in results.items()}}
+    about = {
+        "experiment": claims.experiment,
+        "variants": {name: known.settings for name, known in results.items()},
+    }
     inputs = {
         provenance.name_from(json, path): results[name].checksum for name, path in metrics_files.items()
     }

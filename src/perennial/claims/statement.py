@@ -28,7 +28,6 @@ from perennial.claims.curves import Published
 from perennial.claims.expression import SETTING, Expression, terms
 from perennial.errors import UserError
 
-
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the compiled one where there is one
 
 
@@ -37,7 +36,9 @@ class ClaimError(UserError, ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True
+    )
 
 
 class Window(_Model):
@@ -184,11 +185,15 @@ class Claims(_Model):
         headline = self.headline is not None and metric == self.headline.metric
         return (*self.figures.get(metric, ()), *([self.figure] if self.figure and headline else []))
 
+    def variants(self) -> set[str]:
+        """Every variant that some claim names; of another experiment as `experiment/variant`."""
+        parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
+        return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
+
     def elsewhere(self) -> list[tuple[str, str]]:
         """(experiment, variant) pairs of other experiments that some claim names."""
-        parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
-        named = {variant for part in parts for variant, _, _ in terms(part.statistic, self) if "/" in variant}
-        return sorted((experiment, name) for experiment, _, name in (text.partition("/") for text in named))
+        named = sorted(variant.partition("/") for variant in self.variants() if "/" in variant)
+        return [(experiment, variant) for experiment, _, variant in named]
 
     def read_from(self) -> list[Path]:
         """The files that make the verdicts: these claims, and the digitised figures that they name."""

@@ -11,7 +11,7 @@ import yaml
 from perennial.config.errors import ConfigError
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(yaml.SafeLoader):
     """YAML, but a key that stands twice is a mistake: the first of the two would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:

@@ -54,7 +54,9 @@ def load(
     known = {name: experiment for name, experiment in experiments.items() if experiment is not None}
     scales = list(dict.fromkeys(scale for experiment in known.values() for scale in experiment.scales))
     if not known:
-        mistakes.add("studies", "there is no experiment (name a folder of studies, or give `experiments` here)")
+        mistakes.add(
+            "studies", "there is no experiment (name a folder of studies, or give `experiments` here)"
+        )
     elif entry.scale not in scales:
         mistakes.unknown("scale", entry.scale, scales)
     mistakes.raise_if_any()
@@ -70,10 +72,13 @@ def _experiment(name: str, given: Entry, file: File, mistakes: Mistakes) -> Expe
         mistakes.add(path, f"'{name}' is not allowed as a name ({rule})")
     for figure in registry.modules(given.home / "figures") if given.home else []:
         if not NAME.fullmatch(figure.stem) or figure.stem in RESERVED:
-            mistakes.of(folders.shown(figure)).add("", "is not allowed as a name (a target has it, or no target can)")
+            mistakes.of(folders.shown(figure)).add(
+                "", "is not allowed as a name (a target has it, or no target can)"
+            )
     if entry is None:
         return None
-    source, variants = read_source(entry, path, mistakes), read_variants(entry, path, mistakes)
+    source = read_source(entry, path, mistakes)
+    variants = read_variants(entry, path, mistakes) if source else None
     if source is None or variants is None:
         return None
     return Experiment(
@@ -104,7 +109,9 @@ def _scales(
             if not fnmatch.filter(variants, pattern):
                 hint = registry.nearest(pattern, list(variants))
                 mistakes.add(f"{place}.variants", f"'{pattern}' matches no variant{hint}")
-        active = [v for name, v in variants.items() if any(fnmatch.fnmatchcase(name, p) for p in much.variants)]
+        active = [
+            v for name, v in variants.items() if any(fnmatch.fnmatchcase(name, p) for p in much.variants)
+        ]
         _check_length(much.length, active, f"{place}.length", mistakes)
         found[scale] = much
     return found

@@ -155,7 +155,7 @@ class Study:
         The hex digits stand for its settings, the length and its code, which draws the sequences. So equal ones
         are shared, and no file is rewritten: other code has another name.
         """
-        met = sequence_settings(self.settings(experiment, variant))
+        met = sequence_key(self.settings(experiment, variant))
         key = _text({**met, "code": stage_code.sequences(met)})
         return f"{met[registry.source(met)]['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
@@ -168,7 +168,9 @@ class Study:
     def judged(self, experiment: str, elsewhere: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """What an experiment's claims are judged from: all its active variants, and the active ones among others."""
         own = [(experiment, variant) for variant in self.variants(experiment)]
-        active = [pair for pair in elsewhere if pair[0] in self.experiments() and pair[1] in self.variants(pair[0])]
+        active = [
+            pair for pair in elsewhere if pair[0] in self.experiments() and pair[1] in self.variants(pair[0])
+        ]
         return own + [pair for pair in active if pair not in own]
 
     @cached_property
@@ -225,7 +227,7 @@ def unit_of(settings: Mapping[str, Any]) -> str:
     return getattr(registry.module("procedures", settings["procedure"]["name"]), "LENGTH", "tasks")
 
 
-def sequence_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def sequence_key(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings of a run that determine its sequence."""
     return {key: settings[key] for key in (registry.source(settings), "length")}
 

@@ -31,7 +31,9 @@ def check(study: Study, experiment: str) -> None:
     planned = json.loads(os.environ.get(VARIABLE, "{}"))
     if planned and planned.get(experiment) != digest(study, experiment):
         file = study.experiment(experiment).file
-        raise ConfigError(f"{file}: the settings of {experiment} changed after this run was planned; start it again")
+        raise ConfigError(
+            f"{file}: the settings of {experiment} changed after this run was planned; start it again"
+        )
 
 
 def digest(study: Study, experiment: str) -> str:

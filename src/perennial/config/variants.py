@@ -1,7 +1,7 @@
 """Variants of an experiment: merge, grids, and the typed settings of each part.
 
-A variant's problem (or environment), network, procedure and measures are laid over the experiment's. A grid makes one variant for each
-combination of its values and names it after them.
+A variant's problem or environment, network, procedure and measures are laid over the experiment's. A grid makes one
+variant for each combination of its values and names it after them.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def read_source(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[s
     name = registry.source(vars(entry))
     given = [part for part in registry.SOURCES if getattr(entry, part)]
     if len(given) != 1:
-        problem = "is missing" if not given else "is one too many"
-        mistakes.add(under(path)(given[-1] if given else name), f"{problem} (give one of {', '.join(registry.SOURCES)})")
+        wrong, place = ("is one too many", given[-1]) if given else ("is missing", name)
+        mistakes.add(under(path)(place), f"{wrong} (give one of {', '.join(registry.SOURCES)})")
         return None
     return _typed(name, part(getattr(entry, name), under(path)(name)), mistakes)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from perennial.config import ConfigError, Study, files, load, unchanged
+from perennial.config import Study, files, load, unchanged
 from perennial.config.folders import Layer
 from perennial.errors import UserError
 

@@ -1,7 +1,8 @@
 """Figures: what all of them share. Each is a file in the folder of an experiment, `figures/{name}.py`.
 
 A figure module exports `TITLE`, `CAPTION`, `needs(study)`, `draw(metrics)` and, where it shows published curves,
-`CURVES`. It reads metrics files only; neither torch nor numba. `render` draws one and writes both pictures. Equal input gives equal bytes, so a rerun leaves no difference behind.
+`CURVES`. It reads metrics files only; neither torch nor numba. `render` draws one and writes both pictures. Equal input
+gives equal bytes, so a rerun leaves no difference behind.
 """
 
 from __future__ import annotations

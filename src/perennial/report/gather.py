@@ -129,15 +129,15 @@ def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
         curves = series.curves(files)
     for name, entry in curves["experiments"].items():
         entry["title"] = _about(study, name)["title"]
-        entry["printed"] = _printed(study, name, list(entry["variants"]))
+        entry["printed"] = _printed(study, name, entry)
     return variants, curves
 
 
-def _printed(study: Any, experiment: str, variants: list[str]) -> dict[str, dict]:
-    """Published curves of the variants of an experiment, as its claims name them."""
+def _printed(study: Any, experiment: str, ours: dict[str, Any]) -> dict[str, dict]:
+    """Published curves that belong under ours, as the claims of the experiment name them."""
     if experiment not in study.all_experiments:
         return {}
-    return series.printed(statement.load(experiment, study.claims(experiment)), variants)
+    return series.printed(statement.load(experiment, study.claims(experiment)), ours)
 
 
 def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:

@@ -118,15 +118,19 @@ def _spaced(x: np.ndarray) -> list[float] | dict[str, float]:
     return [float(v) for v in x]
 
 
-def printed(claims: Claims, variants: list[str]) -> dict[str, dict]:
+def printed(claims: Claims, ours: dict[str, Any]) -> dict[str, dict]:
     """Published curves of an experiment's headline, which lie under ours: variant -> {measure, x, mean, above, end}.
 
-    Of several curves of a variant the one that goes on farthest.
+    Only those that have our coordinates; of several curves of a variant the one that goes on farthest.
+
+    Args:
+        ours: the experiment's measures and variants, from `curves`.
     """
-    found = {}
     measure = claims.headline.metric if claims.headline else ""
-    for variant in variants:
-        lines = published_lines(variant, measure, claims) if measure else []
+    axis = ours["measures"].get(measure, {}).get("axis", "none")
+    found = {}
+    for variant in ours["variants"]:
+        lines = [line for line in published_lines(variant, measure, claims) if axis in line.x_label]
         if lines:
             line = max(lines, key=lambda line: line.x[-1])
             mean = [round(float(v), 4) if np.isfinite(v) else None for v in line.mean]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perennial.claims import curves
-from . import _continual_imagenet as imagenet
 from perennial.figures import _overlay, _read, _style
+
+from . import _continual_imagenet as imagenet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from perennial.claims import curves
 from perennial.figures import _methods, _overlay, _read, _style
+
 from . import _permuted_mnist as mnist
 
 if TYPE_CHECKING:
