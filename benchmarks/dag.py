@@ -37,12 +37,8 @@ POINTS = 75  # of each invented curve
 def write_config(folder: Path) -> config.Study:
     """The laptop study with more seeds, in blocks of one."""
     text = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    laptop = {
-        name: known.scales["laptop"]
-        for name, known in config.load(text).all_experiments.items()
-        if name in SEEDS
-    }
-    more = {name: {**much.model_dump(), "seeds": SEEDS[name]} for name, much in laptop.items()}
+    known = config.load(ROOT / "config.yaml").all_experiments
+    more = {name: {**known[name].scales["laptop"].model_dump(), "seeds": n} for name, n in SEEDS.items()}
     text["experiments"] = {name: {"scales": {"many": much}} for name, much in more.items()}
     text |= {
         "scale": "many",

@@ -14,10 +14,12 @@ class LazyModule:
     """Stands for a module until an attribute of it is asked for."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name, self._module = name, None
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+        if self._module is None:
+            self._module = importlib.import_module(self._name)
+        return getattr(self._module, attribute)
 
 
 torch: Any = LazyModule("torch")

@@ -36,7 +36,7 @@ PARTS = {
     "procedure": "procedures",
     "algorithm": "algorithms",
 }
-SOURCES = ("problem", "environment")  #: the parts that a run learns from; it has one of them
+WORLDS = ("problem", "environment")  #: of which a variant has one
 OUTSIDE = "perennial_outside_"  #: how the packages of users' folders begin
 
 _folders: dict[str, list[Path]] = {}  # kind -> folders of users
@@ -128,15 +128,22 @@ def is_own(kind: str, name: str) -> bool:
     return not _files(kind).get(name, OUTSIDE).startswith("perennial.")
 
 
-def source(settings: Mapping[str, Any]) -> str:
-    """The part that a run learns from: `problem` or `environment`."""
-    return next((part for part in SOURCES if settings.get(part)), SOURCES[0])
+def world_part(settings: Mapping[str, Any]) -> str:
+    """`problem` or `environment`: what a variant has."""
+    return next((part for part in WORLDS if settings.get(part)), WORLDS[0])
 
 
 def parse(kind: str, settings: dict[str, Any]) -> Any:
     """The typed settings of a `{"name": ..., key: value}` entry."""
     values = {key: value for key, value in settings.items() if key != "name"}
     return module(kind, settings["name"]).Settings(**values)
+
+
+def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
+    """The module of a variant's problem or environment, and its typed settings."""
+    part = world_part(settings)
+    kind = PARTS[part]
+    return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
 
 def folder_of(package: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 
 from perennial import registry
 from perennial.problems import Arrays
+from perennial.procedures import Group, task_epochs
 from perennial.procedures.task_epochs import TaskEpochs
 
 IMAGENET = "continual_imagenet"
@@ -63,12 +64,10 @@ def stream(
     module = registry.module("problems", IMAGENET)
     choices = registry.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["length"]) for seed in seeds]
-    return TaskEpochs(settings, seeds, met, images(), engine, device)
+    return task_epochs.start(Group(settings, seeds, met, images(), engine, device))
 
 
 def finish(runs: TaskEpochs) -> tuple[Any, dict[str, np.ndarray]]:
     """The last state, and the values of each measure [r, ...], of runs that go on from where they are."""
-    for index in range(runs.tasks, runs.settings["length"]):
-        runs.task(index)
-    outcome = runs.outcome()
-    return outcome.state, {name: found.values for name, found in outcome.measurements.items()}
+    support.finish(runs)
+    return runs.state(), support.values(runs)

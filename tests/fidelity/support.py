@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from perennial import config, registry
+from perennial import config, procedures, registry
 from perennial.learning import engines
 from perennial.problems import Arrays
+from perennial.procedures import Group, task_stream
 from perennial.procedures.task_stream import TaskStream
 
 REGRESSION, DIGITS, MNIST = "slowly_changing_regression", "permuted_digits", "permuted_mnist"
@@ -97,7 +98,11 @@ def measures(problem: str) -> list[str]:
 
 def engines_of(settings: dict[str, Any]) -> list[str]:
     """The engines that train a variant on the CPU."""
-    return ["stacked"] if engines.choose(settings, device="cpu") == "stacked" else ["stacked", "fused"]
+    return (
+        ["stacked"]
+        if engines.choose(procedures.need(settings), device="cpu") == "stacked"
+        else ["stacked", "fused"]
+    )
 
 
 @cache
@@ -130,7 +135,7 @@ def stream(
     module = registry.module("problems", settings["problem"]["name"])
     choices = registry.parse("problems", settings["problem"])
     met = [module.sequence(choices, seed, settings["length"]) for seed in seeds]
-    return TaskStream(settings, seeds, met, DATASETS[module.DATASET](images), engine, device)
+    return task_stream.start(Group(settings, seeds, met, DATASETS[module.DATASET](images), engine, device))
 
 
 def train(
@@ -138,9 +143,25 @@ def train(
 ) -> dict[str, Any]:
     """The last state of runs, all trained in one stack."""
     runs = stream(settings, seeds, engine, images, device)
-    for index in range(settings["length"]):
-        runs.task(index)
-    return runs.trainer.state()
+    finish(runs)
+    return runs.state()
+
+
+def finish(runs: Any) -> None:
+    """Take runs to the end of their course."""
+    for _ in runs.pieces():
+        pass
+
+
+def learn(runs: Any, index: int) -> None:
+    """Take runs through one task."""
+    for _ in runs.pieces_of(index):
+        pass
+
+
+def values(runs: Any) -> dict[str, np.ndarray]:
+    """What runs measured: name -> [r, ...]."""
+    return {series.name: np.stack(series.values) for series in runs.results()}
 
 
 def leaves(state: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:

@@ -49,7 +49,7 @@ def test_without_its_own_part_an_algorithm_is_another(problem, engine, name):
 def test_every_algorithm_moves_every_layer_and_stays_finite(problem, algorithm):
     settings = support.small(problem, algorithm, **PROBLEMS[problem])
     for engine in support.engines_of(settings):
-        start = support.stream(settings, [0], engine, IMAGES).trainer.state()["weights"]
+        start = support.stream(settings, [0], engine, IMAGES).learner.state()["weights"]
         end = support.train(settings, [0], engine, IMAGES)
         assert all(np.isfinite(array).all() for _, array in support.leaves(end))
         assert all((start[name] != end["weights"][name]).any() for name in start)
@@ -85,7 +85,7 @@ def accuracies(permutation: str) -> np.ndarray:
     settings = support.small(DIGITS, "backprop", tasks=40, permutation=permutation, measures=measures)
     runs = support.stream(settings, [0, 1, 2, 3, 4], "fused")
     for index in range(40):
-        runs.task(index)
+        runs.learn(index)
     return runs.outcome().measurements["online_accuracy"].values.mean(axis=0)
 
 

@@ -67,7 +67,7 @@ def test_initial_weights_and_biases_are_those_of_pytorch_s_distribution(dtype):
 
 def test_numpy_features_are_those_of_the_forward_pass():
     runs = passes.stream(passes.variant(SGD, precision="float32"), [3, 4])
-    weights = runs.trainer.state()["weights"]
+    weights = runs.learner.state()["weights"]
     x = np.stack([problem.test(0)[0] for problem in runs.problems])
     tensors = {name: torch.tensor(w) for name, w in weights.items()}
     _, features = runs.network.forward(tensors, torch.tensor(x))
@@ -113,7 +113,7 @@ def test_definition_is_plain_torch(name):
     algorithm, options, network = PLAIN[name]
     settings = passes.variant(algorithm, network=network, epochs=25)
     runs = passes.stream(settings, [0, 5])
-    start = runs.trainer.state()["weights"]
+    start = runs.learner.state()["weights"]
     state, measured = passes.finish(runs)
     for r in range(2):
         net = plain(network, {key: w[r] for key, w in start.items()})
@@ -162,7 +162,7 @@ def train_plain(net, optimiser, problem, index: int, epochs: int) -> list[tuple[
 
 def oracle_of(runs, r: int) -> ConvOracle:
     given = cbp.Settings(**{k: v for k, v in runs.settings["algorithm"].items() if k != "name"}).model_dump()
-    start = {name: torch.tensor(w[r]) for name, w in runs.trainer.state()["weights"].items()}
+    start = {name: torch.tensor(w[r]) for name, w in runs.learner.state()["weights"].items()}
     layers = range(runs.network.layers)
     weights = [start[f"weight_{n}"] for n in layers]
     weights = [w if w.dim() == 4 else w.T.contiguous() for w in weights]
@@ -223,9 +223,9 @@ def renewals(changes: dict, monkeypatch) -> list[tuple[int, int]]:
         seen[clock.seeds[0], clock.step] = list(renewed), after
 
     monkeypatch.setattr(cbp, "_renew", watch_renew)
-    monkeypatch.setattr(runs.trainer, "algorithm", types.SimpleNamespace(update=watch_update))
+    monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
     oracles = [oracle_of(runs, r) for r in range(2)]
-    runs.task(0)
+    runs.learn(0)
     total = []
     for r, oracle in enumerate(oracles):
         task = runs._task(runs.problems[r], 0)
@@ -256,8 +256,8 @@ def test_continual_backpropagation_is_the_oracle_s(name, monkeypatch):
 def test_a_new_unit_is_not_noticed(layer):
     """Where nothing listened to a unit, the outputs stay what they were, to the last bit."""
     runs = passes.stream(passes.variant(CBP), [0])
-    runs.task(0)
-    state, net, unit = runs.trainer._states[0], runs.network, 2
+    runs.learn(0)
+    state, net, unit = runs.learner._states[0], runs.network, 2
     x = torch.tensor(runs.problems[0].test(0)[0]).double()[None]
     net.outgoing(state["weights"], layer)[0, unit] = 0
     before, old = net.forward(state["weights"], x)[0], state["weights"][f"weight_{layer}"].clone()
@@ -291,7 +291,7 @@ def test_a_cut_changes_no_bit(algorithm, tmp_path):
     settings = passes.variant(ALGORITHMS[algorithm], precision="float32")
     whole, measured = passes.finish(passes.stream(settings, [3, 8]))
     runs = passes.stream(settings, [3, 8])
-    parts = runs.pieces(0)
+    parts = runs.pieces_of(0)
     for cut in range(6):
         next(parts, None)
         kept = runs.snapshot()
@@ -301,7 +301,7 @@ def test_a_cut_changes_no_bit(algorithm, tmp_path):
         runs = passes.stream(settings, [3, 8])
         runs.restore(kept)
         assert (runs.tasks, runs.steps) == ((cut + 1) // 3, 4 * (cut + 1))
-        parts = runs.pieces(runs.tasks)
+        parts = runs.pieces_of(runs.tasks)
     state, again = passes.finish(runs)
     assert support.same_bits(state, whole)
     assert all(again[name].tobytes() == measured[name].tobytes() for name in measured)

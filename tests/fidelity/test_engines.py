@@ -27,9 +27,9 @@ def both(settings: dict, seeds: list[int], images: int = 1797) -> tuple[dict, di
     tolerance = 1e-9 if settings["precision"] == "float64" else 1e-4
     for index in range(settings["length"]):
         tasks = [problem.task(index) for problem in runs[0].problems]
-        fused, stacked = (stream.trainer.train(tasks, index) for stream in runs)
+        fused, stacked = (stream.learner.train(tasks, index) for stream in runs)
         np.testing.assert_allclose(fused, stacked, rtol=tolerance, atol=tolerance)
-    return runs[0].trainer.state(), runs[1].trainer.state()
+    return runs[0].learner.state(), runs[1].learner.state()
 
 
 def close(one: dict, other: dict, tolerance: float) -> None:

@@ -10,7 +10,7 @@ import torch
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial import registry, streams
+from perennial import procedures, registry, streams
 from perennial.files import store
 from perennial.jobs import sequences, training
 from perennial.learning import algorithms, engines
@@ -93,9 +93,9 @@ def test_an_algorithm_s_own_weights_are_learnt():
 @pytest.mark.parametrize("name", CHANGERS)
 def test_no_engine_but_the_stacked_one(name):
     settings = support.variant(DIGITS, CHANGERS[name])
-    assert engines.choose(settings, device="cpu") == "stacked"
+    assert engines.choose(procedures.need(settings), device="cpu") == "stacked"
     with pytest.raises(engines.Unsupported, match="has no file in engines/fused") as caught:
-        engines.choose(settings, "fused")
+        engines.choose(procedures.need(settings), "fused")
     assert CHANGERS[name]["name"] in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -119,14 +119,14 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(name):
     settings = support.variant(DIGITS, CHANGERS[name], precision="float32", tasks=3)
     through = support.stream(settings, [0, 3], "stacked", 80)
     for index in range(3):
-        through.task(index)
+        through.learn(index)
         if index == 1:
-            saved = through.trainer.state()
+            saved = through.learner.state()
     resumed = support.stream(settings, [0, 3], "stacked", 80)
-    resumed.trainer.load(saved)
-    resumed.task(2)
-    assert support.same_bits(through.trainer.state(), resumed.trainer.state())
-    assert not support.same_bits(saved, resumed.trainer.state(), "weights")
+    resumed.learner.load(saved)
+    resumed.learn(2)
+    assert support.same_bits(through.learner.state(), resumed.learner.state())
+    assert not support.same_bits(saved, resumed.learner.state(), "weights")
 
 
 @pytest.mark.parametrize("name", CHANGERS)
@@ -137,16 +137,16 @@ def test_looking_changes_nothing_and_sees_the_same_twice(name):
         for given in (looked, support.variant(DIGITS, CHANGERS[name]))
     )
     for index in range(2):
-        runs.task(index)
-        blind.task(index)
-    assert support.same_bits(runs.trainer.state(), blind.trainer.state())
-    state = stacked.run_of(runs.trainer.state(), 1)
+        runs.learn(index)
+        blind.learn(index)
+    assert support.same_bits(runs.learner.state(), blind.learner.state())
+    state = stacked.run_of(runs.learner.state(), 1)
     x = runs.problems[1].probe(runs.problems[1].task(1)).astype(np.float64)
     once, again = (stacked.probe(CHANGERS[name], runs.network, state, x) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
     alone = support.stream(looked, [1], "stacked", 60)
     for index in range(2):
-        alone.task(index)
+        alone.learn(index)
     for measure in INTERNALS:
         pair = runs.outcome().measurements[measure].values
         assert np.array_equal(pair[1:], alone.outcome().measurements[measure].values), measure
@@ -226,8 +226,8 @@ def test_dropout_of_nothing_is_backprop(problem, precision):
         settings = support.variant(problem, given, precision=precision, measures=dict(measure))
         runs = support.stream(settings, [0, 1, 2], "stacked", 100)
         for index in range(2):
-            runs.task(index)
-        found.append(runs.trainer.state())
+            runs.learn(index)
+        found.append(runs.learner.state())
         measured += [m.values for m in runs.outcome().measurements.values()]
     assert support.same_bits(*found) and np.array_equal(*measured)
 
@@ -253,8 +253,8 @@ def test_masks_differ_between_runs_tasks_steps_layers_and_examples():
 def test_dropout_is_off_in_probes():
     settings = support.variant(DIGITS, support.hyper("dropout"), activation="swish", tasks=1)
     runs = support.stream(settings, [0], "stacked", 60)
-    runs.task(0)
-    state = stacked.run_of(runs.trainer.state(), 0)
+    runs.learn(0)
+    state = stacked.run_of(runs.learner.state(), 0)
     x = runs.problems[0].probe(runs.problems[0].task(0)).astype(np.float64)
     plain = runs.network.features({name: w[0] for name, w in state["weights"].items()}, x)
     for ours, theirs in zip(stacked.probe(settings["algorithm"], runs.network, state, x), plain, strict=True):

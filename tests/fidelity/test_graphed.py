@@ -133,7 +133,7 @@ def test_performance_of_every_step(problem, device):
     for engine, place in (("graphed", device), ("stacked", "cpu")):
         runs = support.stream(settings, [2, 0, 5], engine, 150, place)
         tasks = [[problem.task(index) for problem in runs.problems] for index in range(2)]
-        found.append(np.stack([runs.trainer.train(task, index) for index, task in enumerate(tasks)]))
+        found.append(np.stack([runs.learner.train(task, index) for index, task in enumerate(tasks)]))
     assert found[0].shape == found[1].shape and found[0].dtype == np.float64
     np.testing.assert_allclose(*found, atol=1e-10)
 
@@ -217,7 +217,7 @@ def test_variants_of_one_algorithm_share_a_stack(device):
     runs = support.stream(every[0], [4, 1, 4], "stacked", 80)
     tasks = [problem.task(0) for problem in runs.problems]
     stack = GraphedTrainer(every, runs.problems[0], runs.network, [4, 1, 4], device)
-    stack.load({"weights": runs.trainer.state()["weights"]})
+    stack.load({"weights": runs.learner.state()["weights"]})
     stack.train(tasks, 0)
     found = stack.state()
     for place, (settings, seed) in enumerate(zip(every, (4, 1, 4), strict=True)):
@@ -244,10 +244,10 @@ def test_state_moves_between_engines(given, device):
             support.stream(settings, [3, 0], name, 80, at)
             for name, at in zip((first, second), places, strict=True)
         )
-        here.task(0)
-        there.trainer.load(here.trainer.state())
-        there.task(1)
-        ends.append(there.trainer.state())
+        here.learn(0)
+        there.learner.load(here.learner.state())
+        there.learn(1)
+        ends.append(there.learner.state())
     whole = support.train(settings, [3, 0], "graphed", 80, device)
     assert max(support.gaps(ends[0], whole).values()) < 1e-10
     assert max(support.gaps(ends[1], whole).values()) < 1e-10
@@ -256,8 +256,8 @@ def test_state_moves_between_engines(given, device):
 
 def test_state_is_a_copy(device):
     runs = support.stream(support.variant(DIGITS, support.hyper("adam"), tasks=1), [0], "graphed", 70, device)
-    before = runs.trainer.state()
-    runs.task(0)
+    before = runs.learner.state()
+    runs.learn(0)
     assert (before["weights"]["bias_0"] == 0).all() and (before["optimiser"]["step"] == 0).all()
 
 
@@ -281,8 +281,8 @@ def test_how_data_lie_does_not_matter(one_and_other, device):
             DIGITS, {"name": "backprop", "step_size": 1e-3}, tasks=1, precision="float32"
         )
         runs = support.stream(settings, [2, 5], "graphed", 70, device)
-        runs.trainer.train(table(runs.problems[0], 2, kind), 0)
-        states.append(runs.trainer.state())
+        runs.learner.train(table(runs.problems[0], 2, kind), 0)
+        states.append(runs.learner.state())
     assert support.same_bits(*states)
 
 
@@ -291,8 +291,8 @@ def test_equal_tables_are_held_once(device):
         support.variant(DIGITS, support.hyper("l2"), tasks=2), [0, 1, 2], "graphed", 50, device
     )
     for index in range(2):
-        runs.task(index)
-    assert runs.trainer.feed.buffers["table"].shape == (50, 64)
+        runs.learn(index)
+    assert runs.learner.feed.buffers["table"].shape == (50, 64)
 
 
 def test_a_feed_that_changes_its_shape(device):
@@ -309,7 +309,7 @@ def test_a_feed_that_changes_its_shape(device):
                 replace(t, table=np.tile(t.inputs, (2, 1)), targets=np.tile(t.targets, 2)) for t in tasks
             ]
         np.testing.assert_allclose(
-            runs.trainer.train(tasks, index), other.trainer.train(tasks, index), atol=1e-11
+            runs.learner.train(tasks, index), other.learner.train(tasks, index), atol=1e-11
         )
 
 
@@ -358,7 +358,7 @@ def test_a_step_never_waits_for_the_device(settings):
     runs = support.stream(settings, [0, 1], "graphed", 30)
     tasks = [problem.task(0) for problem in runs.problems]
     stack = GraphedTrainer(settings, runs.problems[0], runs.network, [0, 1], "meta")
-    stack.load(runs.trainer.state())
+    stack.load(runs.learner.state())
     stack.feed.put(tasks, 0)
     with torch.no_grad(), OnDevice():
         stack._replay.step()
@@ -370,8 +370,8 @@ def test_memory_stays_where_it_is(algorithm):
     runs = support.stream(
         support.variant(DIGITS, support.hyper(algorithm), reset="network"), [0, 1], "graphed", 20
     )
-    runs.task(0)
-    stack = runs.trainer
+    runs.learn(0)
+    stack = runs.learner
 
     def addresses() -> list[int]:
         step = stack._replay.step.stack

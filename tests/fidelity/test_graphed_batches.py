@@ -19,6 +19,7 @@ from fidelity.test_pooled import CHANGES
 from fidelity.test_resume import through_a_file
 from requirements import require_or_skip
 
+from perennial import procedures
 from perennial.dag import stage_code
 from perennial.learning import engines
 from perennial.learning.engines import stacked
@@ -81,8 +82,8 @@ def renewals(stream) -> list[tuple]:
         tasks = [stream._task(problem, index) for problem in stream.problems]
         stream._begin(index)
         for step in range(tasks[0].steps):
-            stream.trainer.train(tasks, index, step, step + 1)
-            for layer, own in stream.trainer.state()["algorithm"].items():
+            stream.learner.train(tasks, index, step, step + 1)
+            for layer, own in stream.learner.state()["algorithm"].items():
                 seen += [(index, step, layer, *place) for place in np.argwhere(own["age"] == 0).tolist()]
     return seen
 
@@ -94,7 +95,7 @@ def test_the_same_units_are_renewed_at_the_same_steps(name, device):
     units = renewals(one)
     assert units == renewals(other)
     assert {layer for _, _, layer, _, _ in units} == {f"hidden_{n}" for n in range(5)} and len(units) > 100
-    assert max(support.gaps(one.trainer.state(), other.trainer.state()).values()) < 1e-10
+    assert max(support.gaps(one.learner.state(), other.learner.state()).values()) < 1e-10
 
 
 @pytest.mark.parametrize("network", [LINEAR, ONE_HIDDEN], ids=["linear", "one hidden layer"])
@@ -111,15 +112,15 @@ def test_resets(reset, device):
 def test_tests_are_those_of_the_definition(device):
     """Also of more examples than are predicted at once; asked again, the inputs are still on the device."""
     stream = graphed(passes.variant(SGD, tasks=1), SEEDS, device)
-    stream.task(0)
+    stream.learn(0)
     x = np.concatenate([problem.task(0).inputs for problem in stream.problems] * 4)[:130]
     for r in (0, 1, 0):
         right = stacked.predict(
-            SGD, stream.network, stacked.run_of(stream.trainer.state(), r), x.astype(np.float64)
+            SGD, stream.network, stacked.run_of(stream.learner.state(), r), x.astype(np.float64)
         )
-        np.testing.assert_allclose(stream.trainer.predict(r, x), right, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(stream.learner.predict(r, x), right, rtol=1e-10, atol=1e-12)
     other = x[::-1].copy()
-    assert np.allclose(stream.trainer.predict(0, other), stream.trainer.predict(0, x)[::-1])
+    assert np.allclose(stream.learner.predict(0, other), stream.learner.predict(0, x)[::-1])
 
 
 # ---- formulations
@@ -164,8 +165,8 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
     settings = passes.variant(ALGORITHMS[name], precision="float32")
     whole = passes.finish(graphed(settings, SEEDS, device))
     stream = graphed(settings, SEEDS, device)
-    stream.task(0)
-    next(stream.pieces(1))
+    stream.learn(0)
+    next(stream.pieces_of(1))
     again = graphed(settings, SEEDS, device)
     again.restore(through_a_file(stream.snapshot(), tmp_path / "cut.h5"))
     state, measured = passes.finish(again)
@@ -178,7 +179,7 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
 def test_state_moves_between_engines(order):
     settings = passes.variant(CBP)
     first, second = (passes.stream(settings, SEEDS, engine) for engine in order)
-    first.task(0)
+    first.learn(0)
     second.restore(first.snapshot())
     whole, _ = passes.finish(passes.stream(settings, SEEDS))
     assert max(support.gaps(passes.finish(second)[0], whole).values()) < 1e-10
@@ -193,18 +194,18 @@ def test_variants_of_one_algorithm_share_a_stack(device):
     every = [passes.variant(one, tasks=1, measures=()) for one in given]
     stream = passes.stream(every[0], SEEDS)
     trainer = BatchTrainer(every, stream.problems[0], stream.network, SEEDS, device)
-    trainer.load({"weights": stream.trainer.state()["weights"]})
+    trainer.load({"weights": stream.learner.state()["weights"]})
     tasks = [stream._task(problem, 0) for problem in stream.problems]
     trainer.train(tasks, 0)
     for r, settings in enumerate(every):
         alone = passes.stream(settings, [SEEDS[r]])
-        alone.trainer.train([tasks[r]], 0)
-        gaps = support.gaps(stacked.run_of(trainer.state(), r), alone.trainer.state())
+        alone.learner.train([tasks[r]], 0)
+        gaps = support.gaps(stacked.run_of(trainer.state(), r), alone.learner.state())
         assert max(gaps.values()) < 1e-10, (r, gaps)
     still = {**every[0], "algorithm": {**given[0], "momentum": 0}}
     trainer = BatchTrainer([still, every[1]], stream.problems[0], stream.network, SEEDS, device)
     with pytest.raises(ValueError, match="must agree in having momentum"):
-        trainer.load({"weights": stream.trainer.state()["weights"]})
+        trainer.load({"weights": stream.learner.state()["weights"]})
 
 
 # ---- data
@@ -218,7 +219,7 @@ def test_images_are_held_as_bytes_and_centred_as_the_problem_does(centring, devi
     stream, kept = graphed(settings, SEEDS, device), []
     for index in range(2):
         tasks = [stream._task(problem, index) for problem in stream.problems]
-        feed = stream.trainer.feed
+        feed = stream.learner.feed
         feed.put(tasks, index)
         kept.append(feed.buffers["table"])
         for step in (0, 11):
@@ -229,7 +230,7 @@ def test_images_are_held_as_bytes_and_centred_as_the_problem_does(centring, devi
                 assert np.array_equal(x[r].cpu().numpy(), task.rows(rows))
                 assert np.array_equal(targets[r].cpu().numpy(), task.targets[rows])
     fresh = stream._task(stream.problems[0], 1)
-    stream.trainer.train([fresh, fresh], 1, 0, 4)
+    stream.learner.train([fresh, fresh], 1, 0, 4)
     assert "array" not in vars(fresh.table)  # the engine has no need of it
     assert kept[0] is kept[1] and kept[0].dtype == torch.uint8 and len(kept[0]) == 6 * 16
 
@@ -243,7 +244,7 @@ def test_images_that_are_mapped_into_memory():
     tasks = [replace(task, table=replace(task.table, images=images)) for task in tasks]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stream.trainer.feed.put(tasks, 0)
+        stream.learner.feed.put(tasks, 0)
 
 
 def test_tables_of_any_origin(device):
@@ -255,8 +256,8 @@ def test_tables_of_any_origin(device):
         for index in range(2):
             tasks = [stream._task(problem, index) for problem in stream.problems]
             shown = [replace(task, table=task.inputs) for task in tasks] if bare else tasks
-            stream.trainer.train(shown, index)
-        states.append(stream.trainer.state())
+            stream.learner.train(shown, index)
+        states.append(stream.learner.state())
     assert max(support.gaps(*states).values()) < 1e-12
 
 
@@ -278,7 +279,7 @@ def test_a_step_never_waits_for_the_device(name, formulation, monkeypatch):
     settings = passes.variant(STEPS[name])
     stream = passes.stream(settings, SEEDS)
     trainer = BatchTrainer(settings, stream.problems[0], stream.network, SEEDS, "meta")
-    trainer.load(stream.trainer.state())
+    trainer.load(stream.learner.state())
     trainer.feed.put([stream._task(problem, 0) for problem in stream.problems], 0)
     with torch.no_grad(), OnDevice():
         trainer._replay.step()
@@ -288,7 +289,7 @@ def test_a_step_never_waits_for_the_device(name, formulation, monkeypatch):
 def test_memory_stays_where_it_is(name):
     """A recorded graph works on addresses: neither a piece, nor a task, nor a new state may move anything."""
     stream = graphed(passes.variant(ALGORITHMS[name]), SEEDS)
-    trainer = stream.trainer
+    trainer = stream.learner
 
     def addresses() -> list[int]:
         flat = [kind.whole for kind in trainer._memory.values()]
@@ -297,7 +298,7 @@ def test_memory_stays_where_it_is(name):
         tensors += [*flat, stack.gradients.whole, *trainer.feed.buffers.values()]
         return [tensor.data_ptr() for tensor in (*tensors, trainer.feed.step, trainer.feed.task)]
 
-    pieces = stream.pieces(0)
+    pieces = stream.pieces_of(0)
     next(pieces)
     before = addresses()
     for _ in pieces:
@@ -355,11 +356,18 @@ def test_choice(monkeypatch):
     monkeypatch.setattr(engines, "cuda_here", lambda: True)
     for name in GRAPHED:
         settings = passes.variant(ALGORITHMS[name])
-        assert engines.choose(settings) == "graphed" and engines.choose(settings, device="cpu") == "pooled"
-    assert engines.place("graphed") == "cuda" and engines.place("graphed", "cpu") == "cpu"
+        assert (
+            engines.choose(procedures.need(settings)) == "graphed"
+            and engines.choose(procedures.need(settings), device="cpu") == "pooled"
+        )
+    assert engines.device_of("graphed") == "cuda" and engines.device_of("graphed", "cpu") == "cpu"
     linear = passes.variant(SGD, network=LINEAR)
-    assert engines.choose(linear) == "stacked"  # too small, unless asked for
-    assert engines.choose(linear, device="cuda") == engines.choose(linear, "graphed") == "graphed"
+    assert engines.choose(procedures.need(linear)) == "stacked"  # too small, unless asked for
+    assert (
+        engines.choose(procedures.need(linear), device="cuda")
+        == engines.choose(procedures.need(linear), "graphed")
+        == "graphed"
+    )
     on_adam = passes.variant(
         {"name": "cbp", "step_size": 0.001, "optimiser": "adam", "replacement_rate": 0.01}
     )
@@ -367,14 +375,14 @@ def test_choice(monkeypatch):
         (passes.variant(ALGORITHMS["adam"]), "algorithm 'adam' has no file in engines/graphed/batches"),
         (on_adam, "continual backpropagation on Adam has no fast path"),
     ):
-        assert engines.choose(settings) == "stacked"
+        assert engines.choose(procedures.need(settings)) == "stacked"
         with pytest.raises(engines.Unsupported, match=words):
-            engines.choose(settings, device="cuda")
+            engines.choose(procedures.need(settings), device="cuda")
     online = {**wide, "procedure": {"name": "task_stream"}}
     with pytest.raises(engines.Unsupported, match=r"procedure 'task_stream' \(allowed: task_epochs\)"):
-        engines.choose(online, "graphed")
+        engines.choose(procedures.need(online), "graphed")
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
-    assert engines.choose(wide) == "pooled"
+    assert engines.choose(procedures.need(wide)) == "pooled"
 
 
 def test_only_the_parts_of_a_procedure_belong_to_a_run_s_code():

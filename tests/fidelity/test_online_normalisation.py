@@ -42,9 +42,9 @@ def small(algorithm: dict, activation: str = "tanh") -> dict:
 def disagreements(settings: dict, module: types.ModuleType) -> set[str]:
     """Arrays of the last state that differ from the oracle's by more than 1e-10; also that enough happened."""
     runs = support.stream(settings, SEEDS, "stacked")
-    runs.trainer.algorithm = module
-    runs.task(0)
-    state, found, clipped = dict(support.leaves(runs.trainer.state())), set(), 0
+    runs.learner.algorithm = module
+    runs.learn(0)
+    state, found, clipped = dict(support.leaves(runs.learner.state())), set(), 0
     for r, seed in enumerate(SEEDS):
         start = runs.network.init(seed, dtype="float64")
         weights = [start[f"weight_{layer}"].T.tolist() for layer in range(3)]
@@ -218,7 +218,7 @@ def test_initialisation(rule):
     """unit_gain: uniform within sqrt(3 / fan_in) in the hidden layers too; the output layer has gain 1 anyway."""
     settings = support.variant(DIGITS, options(initialisation=rule), hidden=[200, 100])
     runs = support.stream(settings, [0], "stacked")
-    weights = runs.trainer.state()["weights"]
+    weights = runs.learner.state()["weights"]
     gain = 2**0.5 if rule == "kaiming" else 1
     for layer, (fan_in, g) in enumerate(((64, gain), (200, gain), (100, 1))):
         bound = g * (3 / fan_in) ** 0.5
@@ -270,8 +270,8 @@ def test_a_probe_that_follows_sees_more_dimensions_in_a_fresh_network():
 def test_stored_statistics_in_a_probe_are_the_network_by_hand():
     settings = support.variant(DIGITS, options(probe="stored", guard="none"), activation="tanh", tasks=1)
     runs = support.stream(settings, [2], "stacked", 200)
-    runs.task(0)
-    state = stacked.run_of(runs.trainer.state(), 0)
+    runs.learn(0)
+    state = stacked.run_of(runs.learner.state(), 0)
     x = runs.problems[0].probe(runs.problems[0].task(0)).astype(np.float64)
     own = {name: w[0] for name, w in state["weights"].items()}
     features, h = stacked.probe(settings["algorithm"], runs.network, state, x), x
@@ -287,7 +287,7 @@ def test_stored_statistics_in_a_probe_are_the_network_by_hand():
 def test_weight_magnitude_leaves_gains_and_shifts_out():
     settings = support.variant(DIGITS, options(), measures={"weight_magnitude": {"every": 1}}, tasks=1)
     runs = support.stream(settings, [0], "stacked", 10)
-    runs.task(0)
+    runs.learn(0)
     start = runs.network.init(0, dtype="float64")
     matrices = np.concatenate([start[f"weight_{layer}"].ravel() for layer in range(3)])
     (measured,) = runs.outcome().measurements.values()

@@ -54,9 +54,9 @@ def watched(settings: dict, module: types.ModuleType, monkeypatch) -> tuple[list
 
     monkeypatch.setattr(module, "_renew", watch_renew)
     runs = support.stream(settings, SEEDS, "stacked")
-    assert isinstance(runs.trainer, StackedTrainer)
-    monkeypatch.setattr(runs.trainer, "algorithm", types.SimpleNamespace(update=watch_update))
-    runs.task(0)
+    assert isinstance(runs.learner, StackedTrainer)
+    monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
+    runs.learn(0)
     return states, renewed
 
 

@@ -10,7 +10,7 @@ import pytest
 from fidelity import passes, support
 from fidelity.passes import CONVNET
 
-from perennial import registry, streams
+from perennial import procedures, registry, streams
 from perennial.files import store
 from perennial.jobs import sequences, training
 from perennial.learning import engines
@@ -25,17 +25,17 @@ SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
 def starts(settings: dict) -> tuple[list[dict], list[dict]]:
     """States when the training of each task begins, and when it has ended."""
     runs = passes.stream(settings, [4, 9])
-    begun, ended, train = [], [], runs.trainer.train
+    begun, ended, train = [], [], runs.learner.train
 
     def watch(tasks, index, start, stop):
         if start == 0:
-            begun.append(runs.trainer.state())
+            begun.append(runs.learner.state())
         return train(tasks, index, start, stop)
 
-    runs.trainer.train = watch
+    runs.learner.train = watch
     for index in range(settings["length"]):
-        runs.task(index)
-        ended.append(runs.trainer.state())
+        runs.learn(index)
+        ended.append(runs.learner.state())
     return begun, ended
 
 
@@ -191,7 +191,7 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
 def test_compiled_engines_say_what_they_cannot(wanted, changes, words):
     settings = passes.variant(SGD, **changes)
     with pytest.raises(engines.Unsupported, match=words):
-        engines.choose(settings, wanted)
+        engines.choose(procedures.need(settings), wanted)
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(support.SHIPPED) - {"adam"}))
@@ -199,7 +199,7 @@ def test_compiled_engines_say_what_they_cannot(wanted, changes, words):
 def test_compiled_engines_have_no_momentum(algorithm, engine):
     settings = support.variant(support.DIGITS, {**support.hyper(algorithm), "momentum": 0.5})
     with pytest.raises(engines.Unsupported, match=r"momentum has no|has no file in"):
-        engines.choose(settings, engine)
+        engines.choose(procedures.need(settings), engine)
 
 
 def one_line(make, *words: str) -> None:
@@ -242,11 +242,11 @@ def test_momentum_on_adam_is_a_mistake(name):
 
 def test_a_channel_is_dead_when_it_is_silent_at_every_place():
     runs = passes.stream(passes.variant(SGD, measures=("dead_units",), tasks=1), [4])
-    state = runs.trainer.state()
+    state = runs.learner.state()
     for name, wanted in {"bias_0": 1, "bias_2": 3, "bias_4": 7}.items():
         state["weights"][name][0, :wanted] = -1e3  # nothing wakes these
     state["weights"]["bias_0"][0, 3] = state["weights"]["bias_2"][0, 3] = 1e3
-    runs.trainer.load(state)
+    runs.learner.load(state)
     _, measured = passes.finish(runs)
     first, _, third, _, last = measured["dead_units"][0, 0]
     assert 25 <= first < 100 and first % 25 == 0 and 37.5 <= third < 100 and third % 12.5 == 0 and last == 100

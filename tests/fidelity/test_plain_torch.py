@@ -103,9 +103,9 @@ def test_definition_is_plain_torch(name, problem):
     images, seeds = 120, [0, 5]
     runs = support.stream(settings, seeds, "stacked", images)
     for index in range(2):
-        runs.task(index)
+        runs.learn(index)
     (measured,) = runs.outcome().measurements.values()
-    found = runs.trainer.state()["weights"]
+    found = runs.learner.state()["weights"]
     for r, seed in enumerate(seeds):
         weights, performance = train_plain(settings, name, seed, images)
         for key, expected in weights.items():

@@ -13,6 +13,7 @@ import torch
 from fidelity import passes, support
 from fidelity.test_convnet import ALGORITHMS, CBP, SGD
 
+from perennial import procedures
 from perennial.dag import stage_code
 from perennial.learning import engines
 from perennial.learning.algorithms import cbp
@@ -113,13 +114,13 @@ def test_tests_are_those_of_the_definition():
     """Also of more examples than are predicted at once."""
     settings = passes.variant(SGD, tasks=1, precision="float32")
     runs = passes.stream(settings, SEEDS, "pooled")
-    runs.task(0)
+    runs.learn(0)
     x = np.concatenate([problem.task(0).inputs for problem in runs.problems] * 4)[:130]
-    state = runs.trainer.state()
+    state = runs.learner.state()
     for r in range(2):
         right = stacked.predict(SGD, runs.network, stacked.run_of(state, r), x)
-        np.testing.assert_allclose(runs.trainer.predict(r, x), right, rtol=1e-5, atol=1e-6)
-    after = runs.trainer.state()
+        np.testing.assert_allclose(runs.learner.predict(r, x), right, rtol=1e-5, atol=1e-6)
+    after = runs.learner.state()
     assert all(support.same_bits(after, state, branch) for branch in ("weights", "optimiser"))
 
 
@@ -194,8 +195,8 @@ def test_neither_block_nor_cut_matters(name):
     settings = passes.variant(ALGORITHMS[name], precision="float32")
     whole, measured = passes.finish(passes.stream(settings, [7, 0, 5], "pooled"))
     runs = passes.stream(settings, [5], "pooled")
-    runs.task(0)
-    pieces = runs.pieces(1)
+    runs.learn(0)
+    pieces = runs.pieces_of(1)
     next(pieces)
     again = passes.stream(settings, [5], "pooled")
     again.restore(runs.snapshot())
@@ -208,30 +209,30 @@ def test_neither_block_nor_cut_matters(name):
 def test_a_task_can_be_cut_at_any_step():
     runs = [passes.stream(passes.variant(CBP, precision="float32"), [3], "pooled") for _ in range(2)]
     task = runs[0]._task(runs[0].problems[0], 0)
-    whole = runs[0].trainer.train([task], 0)
-    parts = [runs[1].trainer.train([replace(task)], 0, *piece) for piece in ((0, 5), (5, 6), (6, task.steps))]
+    whole = runs[0].learner.train([task], 0)
+    parts = [runs[1].learner.train([replace(task)], 0, *piece) for piece in ((0, 5), (5, 6), (6, task.steps))]
     assert np.array_equal(whole, np.concatenate(parts, axis=1))
-    one, other = (stream.trainer.state() for stream in runs)
+    one, other = (stream.learner.state() for stream in runs)
     assert all(support.same_bits(one, other, branch) for branch in ("weights", "optimiser", "algorithm"))
 
 
 def test_choice():
     for name in POOLED:
-        assert engines.choose(passes.variant(ALGORITHMS[name])) == "pooled"
-    assert engines.choose(passes.variant(SGD), "stacked") == "stacked"
-    assert engines.place("pooled") == "cpu"
+        assert engines.choose(procedures.need(passes.variant(ALGORITHMS[name]))) == "pooled"
+    assert engines.choose(procedures.need(passes.variant(SGD)), "stacked") == "stacked"
+    assert engines.device_of("pooled") == "cpu"
     for name in ("adam", "dropout"):
-        assert engines.choose(passes.variant(ALGORITHMS[name])) == "stacked"
+        assert engines.choose(procedures.need(passes.variant(ALGORITHMS[name]))) == "stacked"
         with pytest.raises(engines.Unsupported, match=f"algorithm '{name}' has no file in engines/pooled"):
-            engines.choose(passes.variant(ALGORITHMS[name]), "pooled")
+            engines.choose(procedures.need(passes.variant(ALGORITHMS[name])), "pooled")
     on_adam = {"name": "cbp", "step_size": 0.001, "optimiser": "adam", "replacement_rate": 0.01}
     assert engines.choose(passes.variant(on_adam)) == "stacked"
     linear = passes.variant(SGD, network={"name": "mlp", "hidden": []})
-    assert engines.choose(linear) == "stacked"
+    assert engines.choose(procedures.need(linear)) == "stacked"
     with pytest.raises(engines.Unsupported, match=r"engine: pooled .* network 'mlp' \(allowed: convnet\)"):
-        engines.choose(linear, "pooled")
+        engines.choose(procedures.need(linear), "pooled")
     with pytest.raises(engines.Unsupported, match="engine pooled runs on the CPU only"):
-        engines.place("pooled", "cuda")
+        engines.device_of("pooled", "cuda")
 
 
 def test_only_the_engines_of_a_network_belong_to_a_run_s_code():

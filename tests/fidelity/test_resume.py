@@ -29,7 +29,7 @@ def through_a_file(tree, path):
 
 def finish(runs):
     for index in range(runs.tasks, TASKS):
-        runs.task(index)
+        runs.learn(index)
     outcome = runs.outcome()
     measured = {name: found.values.tobytes() for name, found in outcome.measurements.items()}
     return outcome.state, measured, outcome.steps
@@ -49,16 +49,16 @@ def again(runs, settings, engine, path, device):
     """The runs in another process, as it were."""
     new = support.stream(settings, SEEDS, engine, IMAGES, device)
     new.restore(through_a_file(runs.snapshot(), path))
-    new.trainer.piece = runs.trainer.piece and PIECE
+    new.learner.piece = runs.learner.piece and PIECE
     return new
 
 
 def check(settings, engine, path, device="cpu"):
     whole = finish(support.stream(settings, SEEDS, engine, IMAGES, device))
     runs = support.stream(settings, SEEDS, engine, IMAGES, device)
-    runs.task(0)
+    runs.learn(0)
     runs = again(runs, settings, engine, path, device)
-    next(runs.pieces(1))  # within a task, where the engine can be cut there
+    next(runs.pieces_of(1))  # within a task, where the engine can be cut there
     assert engine == "graphed" or (runs.tasks, sum(p.shape[1] for p in runs.performance)) == (1, PIECE)
     runs = again(runs, settings, engine, path, device)
     state, measured, steps = finish(runs)

@@ -15,7 +15,7 @@ import torch
 from fidelity import support
 from fidelity.support import REGRESSION
 
-from perennial import registry, settings, streams
+from perennial import procedures, registry, settings, streams
 from perennial.learning import engines
 from perennial.learning.algorithms import Clock, adam, cbp, shrink_and_perturb
 from perennial.learning.engines.fused.trainer import FusedTrainer
@@ -87,9 +87,9 @@ def test_noise_of_one_step(noise, engine):
     runs = support.stream(
         support.variant(REGRESSION, {**given, "noise": noise}, flip_every=1, tasks=1), [6], engine
     )
-    before = runs.trainer.state()["weights"]
-    runs.task(0)
-    after = runs.trainer.state()["weights"]
+    before = runs.learner.state()["weights"]
+    runs.learn(0)
+    after = runs.learner.state()["weights"]
     draw = {"gaussian": streams.normals, "sum4": streams.sum4}[noise](Place(streams.NOISE, 6), 111)
     parts = np.split(0.5 * draw.astype(np.float64), [100, 105, 110])  # weight_0, bias_0, weight_1, bias_1
     for name, part in zip(runs.network.names, parts, strict=True):
@@ -314,6 +314,6 @@ def test_shrink_and_perturb_shrinks_before_it_perturbs():
 def test_engine_is_refused_in_one_line(algorithm, changes, words):
     made = support.variant(REGRESSION, {**support.hyper(algorithm), **changes})
     with pytest.raises(engines.Unsupported) as caught:
-        engines.choose(made, "fused")
+        engines.choose(procedures.need(made), "fused")
     assert words in str(caught.value) and "\n" not in str(caught.value)
-    assert engines.choose(made, device="cpu") == "stacked"
+    assert engines.choose(procedures.need(made), device="cpu") == "stacked"

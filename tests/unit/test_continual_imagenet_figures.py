@@ -197,6 +197,6 @@ def test_the_paper_scale_is_the_article(paper):
 def test_imagenet_is_never_part_of_a_plain_run():
     for scale in ("smoke", "laptop", "paper"):
         study = config.load(ROOT / "config.yaml", scale=scale)
-        names = [name for name in study.experiments() if study.experiment(name).source["name"] == IMAGENET]
+        names = [name for name in study.experiments() if study.experiment(name).world["name"] == IMAGENET]
         assert not any(study.experiment(name).all_by_default for name in names)
         assert (FIRST in names) == (scale == "laptop") and (IMAGENET in names) == (scale == "paper")

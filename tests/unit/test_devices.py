@@ -15,7 +15,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS
 
-from perennial import cli
+from perennial import cli, procedures
 from perennial.jobs import devices
 from perennial.lazy import torch
 from perennial.learning import engines
@@ -188,7 +188,9 @@ def test_what_holds_one_is_what_is_placed_on_one(machine, monkeypatch):
             for engine in ("auto", *engines.NAMES):
                 for device in ("auto", *engines.DEVICES):
                     try:
-                        place = engines.place(engines.choose(settings, engine, device), device)
+                        place = engines.device_of(
+                            engines.choose(procedures.need(settings), engine, device), device
+                        )
                     except engines.Unsupported:
                         place = "cpu"
                     assert devices._may_use_one(settings, engine, device) == (place == "cuda")

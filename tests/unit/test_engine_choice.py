@@ -6,6 +6,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS
 
+from perennial import procedures
 from perennial.learning import engines
 from perennial.learning.engines.graphed import replay
 
@@ -16,12 +17,27 @@ def test_choice_of_engine_and_device(monkeypatch):
     )
     for here in (False, True):
         monkeypatch.setattr(engines, "cuda_here", lambda here=here: here)
-        assert engines.choose(wide) == ("graphed" if here else "fused")
-        assert engines.choose(narrow) == engines.choose(wide, device="cpu") == "fused"
-        assert engines.choose(narrow, "graphed") == "graphed" and engines.choose(wide, "stacked") == "stacked"
-        assert engines.place("graphed") == ("cuda" if here else "cpu")
-        assert engines.place("graphed", "cpu") == engines.place("fused") == engines.place("stacked") == "cpu"
-    assert engines.choose(narrow, device="cuda") == "graphed" and engines.place("graphed", "cuda") == "cuda"
+        assert engines.choose(procedures.need(wide)) == ("graphed" if here else "fused")
+        assert (
+            engines.choose(procedures.need(narrow))
+            == engines.choose(procedures.need(wide), device="cpu")
+            == "fused"
+        )
+        assert (
+            engines.choose(procedures.need(narrow), "graphed") == "graphed"
+            and engines.choose(procedures.need(wide), "stacked") == "stacked"
+        )
+        assert engines.device_of("graphed") == ("cuda" if here else "cpu")
+        assert (
+            engines.device_of("graphed", "cpu")
+            == engines.device_of("fused")
+            == engines.device_of("stacked")
+            == "cpu"
+        )
+    assert (
+        engines.choose(procedures.need(narrow), device="cuda") == "graphed"
+        and engines.device_of("graphed", "cuda") == "cuda"
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +51,7 @@ def test_choice_of_engine_and_device(monkeypatch):
 def test_a_bad_choice_ends_in_one_line(engine, device, words, monkeypatch):
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
     with pytest.raises(engines.Unsupported, match=words) as caught:
-        engines.place(engine, device)
+        engines.device_of(engine, device)
     assert "\n" not in str(caught.value)
 
 
@@ -43,10 +59,10 @@ def test_an_algorithm_without_a_fast_path_is_named(monkeypatch):
     monkeypatch.setattr(engines, "cuda_here", lambda: True)
     monkeypatch.setattr(engines, "fast_path", lambda engine, algorithm: None)
     settings = support.variant(DIGITS, support.hyper("adam"), hidden=[100])
-    assert engines.choose(settings) == "stacked"
+    assert engines.choose(procedures.need(settings)) == "stacked"
     for wanted, device in (("graphed", "auto"), ("auto", "cuda")):
         with pytest.raises(engines.Unsupported, match=r"algorithm 'adam' has no file in engines/graphed"):
-            engines.choose(settings, wanted, device)
+            engines.choose(procedures.need(settings), wanted, device)
 
 
 @pytest.mark.parametrize("recorded", [False, True])

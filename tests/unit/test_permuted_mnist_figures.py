@@ -208,7 +208,7 @@ def test_shown_settings_differ_from_the_rest_of_their_grid_in_one_setting(paper)
 def test_mnist_is_never_part_of_a_plain_run():
     for scale in ("smoke", "laptop", "paper"):
         study = config.load(ROOT / "config.yaml", scale=scale)
-        with_mnist = [name for name in study.experiments() if study.experiment(name).source["name"] == MNIST]
+        with_mnist = [name for name in study.experiments() if study.experiment(name).world["name"] == MNIST]
         assert not any(study.experiment(name).all_by_default for name in with_mnist)
         assert with_mnist == {"smoke": [], "laptop": [WIDTH], "paper": [MNIST, WIDTH, RATE]}[scale]
         if scale == "laptop":

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from perennial.analyses import bins, student
 from perennial.errors import UserError
-from perennial.files import provenance, store
-
-LEVEL = 0.95
-ATTRIBUTES = ("units", "description", "source")
+from perennial.files import provenance, series, store
 
 
 class SummaryError(UserError, ValueError):
@@ -111,8 +108,8 @@ def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
             gathered.roots.append(dict(file.attrs))
             gathered.inputs[path] = provenance.checksum(file)
             for seed in mine:
-                for metric, data in file[f"seed_{seed:04d}"].items():
-                    _add(path, file, seed, metric, data, gathered)
+                for found in series.read(file, seed):
+                    _add(path, seed, found, gathered)
             gathered.seeds.update(mine)
     except store.BadFile as error:
         raise SummaryError(str(error)) from None
@@ -141,17 +138,18 @@ def _differing(a: Any, b: Any, prefix: str = "") -> list[str]:
     ]
 
 
-def _add(path: Path, file: Any, seed: int, metric: str, data: Any, gathered: _Gathered) -> None:
-    axes = json.loads(data.attrs["axes"])
-    coordinates = {axis: np.asarray(file[f"coordinates/{metric}/{axis}"][...]) for axis in axes}
-    attributes = {key: str(data.attrs.get(key, "")) for key in ATTRIBUTES}
-    values = np.asarray(data[...])
+def _add(path: Path, seed: int, found: series.Stored, gathered: _Gathered) -> None:
+    metric, values, coordinates, axes = found.name, found.values, found.coordinates, found.axes
     if values.dtype.kind not in "fiub":
         raise SummaryError(f"{path}: seed {seed}, {metric}: holds {values.dtype}, not numbers")
     shape = tuple(len(coordinates[axis]) for axis in axes)
     if values.shape != shape:
         raise SummaryError(f"{path}: seed {seed}, {metric}: shape {values.shape} but its axes have {shape}")
-    known = gathered.metrics.setdefault(metric, _Metric(axes, coordinates, attributes))
+    if found.ragged:
+        settings = json.loads(gathered.settings or "{}")
+        every = settings["measures"][metric]["every"]
+        values, coordinates = bins.of_series(found, every, settings["length"])
+    known = gathered.metrics.setdefault(metric, _Metric(axes, coordinates, found.attributes))
     same = known.axes == axes and all(np.array_equal(known.coordinates[a], coordinates[a]) for a in axes)
     if not same:
         raise SummaryError(f"{path}: seed {seed}, {metric}: its axes differ from those of {gathered.first}")
@@ -167,7 +165,7 @@ def statistics(values: np.ndarray) -> dict[str, np.ndarray]:
             unknown = np.full_like(mean, np.nan)
             return {"mean": mean, "standard_error": unknown, "low": unknown, "high": unknown}
         error = values.std(axis=0, ddof=1) / np.sqrt(n)
-        half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * error
+        half = student.quantile(n) * error
         return {"mean": mean, "standard_error": error, "low": mean - half, "high": mean + half}
 
 

@@ -55,7 +55,7 @@ def compare(claims: Claims, results: Results) -> list[dict[str, Any]]:
         family = []
         for other in (name for name in results if "/" not in name):
             a, b = results[variant].settings, results[other].settings
-            same = all(a.get(part) == b.get(part) for part in ("network", *registry.SOURCES, "length"))
+            same = all(a.get(part) == b.get(part) for part in ("network", *registry.WORLDS, "length"))
             if not same or _algorithm(results, other) == _algorithm(results, variant):
                 continue
             if (other, variant) not in done:  # two own algorithms meet once

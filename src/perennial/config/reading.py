@@ -15,7 +15,7 @@ from perennial.config.errors import Mistakes, under
 from perennial.config.files import read_yaml
 from perennial.config.folders import Entry, Layer
 from perennial.config.study import Experiment, Study, unit_of
-from perennial.config.variants import Variant, read_source, read_variants
+from perennial.config.variants import Variant, read_variants, read_world
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Names of rules and targets; an experiment or a figure with such a name could not be asked for.
@@ -77,16 +77,16 @@ def _experiment(name: str, given: Entry, file: File, mistakes: Mistakes) -> Expe
             )
     if entry is None:
         return None
-    source = read_source(entry, path, mistakes)
-    variants = read_variants(entry, path, mistakes) if source else None
-    if source is None or variants is None:
+    world = read_world(entry, path, mistakes)
+    variants = read_variants(entry, path, mistakes) if world else None
+    if world is None or variants is None:
         return None
     return Experiment(
         name=name,
         title=entry.title,
         description=entry.description,
         all_by_default=entry.all_by_default,
-        source=source,
+        world=world,
         precision=entry.precision or file.precision,
         variants=variants,
         scales=_scales(entry, variants, path, mistakes),

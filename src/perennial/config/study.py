@@ -28,7 +28,7 @@ class Experiment:
     title: str
     description: str
     all_by_default: bool
-    source: dict[str, Any]  #: canonical settings of its problem or environment, with the module's name
+    world: dict[str, Any]  #: canonical settings of its problem or environment, with the module's name
     precision: str
     variants: dict[str, Variant]
     scales: dict[str, ScaleEntry]
@@ -157,7 +157,7 @@ class Study:
         """
         met = sequence_key(self.settings(experiment, variant))
         key = _text({**met, "code": stage_code.sequences(met)})
-        return f"{met[registry.source(met)]['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        return f"{met[registry.world_part(met)]['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
     def claims(self, experiment: str) -> Path | None:
         """The file with an experiment's claims; None where it has none."""
@@ -229,7 +229,7 @@ def unit_of(settings: Mapping[str, Any]) -> str:
 
 def sequence_key(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those settings of a run that determine its sequence."""
-    return {key: settings[key] for key in (registry.source(settings), "length")}
+    return {key: settings[key] for key in (registry.world_part(settings), "length")}
 
 
 def _text(settings: Mapping[str, Any]) -> str:

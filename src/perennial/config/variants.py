@@ -55,13 +55,13 @@ def part(values: dict[str, Any], path: str) -> Part:
     return Part(values, {key: f"{path}.{key}" for key in values}, path)
 
 
-def read_source(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[str, Any] | None:
+def read_world(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[str, Any] | None:
     """Canonical settings of the problem or environment, or None after noting what is wrong."""
-    name = registry.source(vars(entry))
-    given = [part for part in registry.SOURCES if getattr(entry, part)]
+    name = registry.world_part(vars(entry))
+    given = [part for part in registry.WORLDS if getattr(entry, part)]
     if len(given) != 1:
         wrong, place = ("is one too many", given[-1]) if given else ("is missing", name)
-        mistakes.add(under(path)(place), f"{wrong} (give one of {', '.join(registry.SOURCES)})")
+        mistakes.add(under(path)(place), f"{wrong} (give one of {', '.join(registry.WORLDS)})")
         return None
     return _typed(name, part(getattr(entry, name), under(path)(name)), mistakes)
 
@@ -143,14 +143,14 @@ def _settings(
     """Canonical settings of one variant, or None after noting what is wrong."""
     parts = {
         name: part(getattr(entry, name), under(path)(name)).under(getattr(variant, name), f"{place}.{name}")
-        for name in (registry.source(vars(entry)), "procedure", "network")
+        for name in (registry.world_part(vars(entry)), "procedure", "network")
     }
     parts["algorithm"] = part(variant.algorithm, f"{place}.algorithm")
     for dotted, value in changes.items():
         owner, _, key = dotted.partition(".")
         base = parts.get(owner, part({}, f"{place}.{owner}"))
         parts[owner] = base.under({key: value}, f"{place}.grid.{owner}")
-    learns_from = registry.source(vars(entry))
+    learns_from = registry.world_part(vars(entry))
     if parts[learns_from].values.get("name") != getattr(entry, learns_from).get("name"):
         text = f"is not allowed (another {learns_from} is another experiment)"
         mistakes.add(parts[learns_from].where("name"), text)

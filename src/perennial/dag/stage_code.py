@@ -9,7 +9,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perennial import registry
+from perennial import procedures, registry
 from perennial.dag import code_hash
 from perennial.learning import engines
 
@@ -28,24 +28,19 @@ def train(settings: dict[str, Any]) -> str:
 
 def dataset_of(settings: dict[str, Any]) -> str | None:
     """The data set of a run's problem or environment, if it has one."""
-    part = registry.source(settings)
+    part = registry.world_part(settings)
     return getattr(registry.module(registry.PARTS[part], settings[part]["name"]), "DATASET", None)
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
-    """Where a run's code begins: its own procedure, problem, network, algorithm, fast paths and measures."""
-    modules = [
-        registry.dotted(kind, settings[part]["name"])
-        for part, kind in registry.PARTS.items()
-        if part in settings
-    ]
+    """Where a run's code begins: its own procedure, problem, network, algorithm and measures, the engines that may
+    train it, and what turns its course into arrays. The loop around it and the layout of files cannot change a number.
+    """
+    parts = ((part, kind) for part, kind in registry.PARTS.items() if part in settings)
+    modules = [registry.dotted(kind, settings[part]["name"]) for part, kind in parts]
     modules += [registry.dotted("measures", name) for name in settings["measures"]]
-    algorithms = {settings["algorithm"]["name"], settings["algorithm"].get("optimiser")}
-    made_for = engines.MADE_FOR.items()
-    fast = (folder for folder, own in made_for if all(settings[part]["name"] in own[part] for part in own))
-    folders = ("perennial.learning.algorithms", *(f"perennial.learning.engines.{folder}" for folder in fast))
-    candidates = [f"{folder}.{name}" for folder in folders for name in sorted(filter(None, algorithms))]
-    return [*modules, *filter(code_hash.exists, candidates)]
+    need = procedures.need(settings)
+    return [*modules, *(engines.modules(need) if need else ()), "perennial.jobs.outcome"]
 
 
 def checksum(dataset: str) -> str | None:
@@ -64,7 +59,7 @@ def dataset(name: str) -> str:
 
 def sequences(settings: dict[str, Any]) -> str:
     """Code that draws the sequences of a problem or an environment, one of which is in the settings."""
-    part = registry.source(settings)
+    part = registry.world_part(settings)
     return _sequences(registry.dotted(registry.PARTS[part], settings[part]["name"]))
 
 

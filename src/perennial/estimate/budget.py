@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from perennial import procedures
 from perennial.config import Study
 from perennial.dag import blocks
 from perennial.estimate import costs, gpu, kinds
@@ -120,9 +121,11 @@ class Budget:
     def _kind(self, job: Job) -> Kind:
         """As it runs on a CPU, if it can: seconds of a GPU come from its own table."""
         settings, device = self._settings(job), self.study.device
-        engine = engines.choose(settings, self.study.engine, "cpu" if device == "auto" else device)
+        engine = engines.choose(
+            procedures.need(settings), self.study.engine, "cpu" if device == "auto" else device
+        )
         return kinds.kind_of(
-            settings, engine, engines.place(engine, "cpu" if device == "auto" else device), _seeds(job)
+            settings, engine, engines.device_of(engine, "cpu" if device == "auto" else device), _seeds(job)
         )
 
     def _run_steps(self, job: Job) -> int:

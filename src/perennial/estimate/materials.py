@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from typing import Any
 
 from perennial import datasets, registry
 from perennial.config import Study
 from perennial.files import store
-from perennial.jobs import training
 from perennial.problems import Arrays
+from perennial.procedures import Cost
 
 MOST_TASKS = 300  # of which sequences are drawn: a rehearsal meets no more
 
@@ -61,35 +60,20 @@ class Materials:
         choices = registry.parse("problems", settings["problem"])
         return module.Problem(choices, seed, self.sequence(settings, seed), self.dataset(settings))
 
+    def cost(self, settings: dict[str, Any]) -> Cost:
+        """What one run takes, as its procedure tells it."""
+        return registry.module("procedures", settings["procedure"]["name"]).cost(settings)
+
     def weights(self, settings: dict[str, Any]) -> int:
-        """Number of weights of one run's network, biases left out. Draws none."""
-        return self._weights(
-            *(json.dumps(settings[part]) for part in ("network", "problem")), settings["length"]
-        )
+        """Number of weights of one run's networks, biases left out."""
+        return self.cost(settings).weights
 
     def steps(self, settings: dict[str, Any]) -> int:
         """Updates of one run in one task."""
-        parts = {part: settings[part] for part in ("problem", "procedure")}
-        return self._steps(json.dumps(parts), settings["length"])
+        return self.cost(settings).steps // settings["length"]
 
     @functools.cache  # noqa: B019
     def _sequence(self, problem: str, tasks: int, seed: int) -> Arrays:
         settings = json.loads(problem)
         module = registry.module("problems", settings["name"])
         return module.sequence(registry.parse("problems", settings), seed, tasks)
-
-    @functools.cache  # noqa: B019
-    def _weights(self, network: str, problem: str, tasks: int) -> int:
-        one = self.problem({"problem": json.loads(problem), "length": tasks})
-        settings = json.loads(network)
-        shape = (one.shape,) if hasattr(one, "shape") else ()
-        module = registry.module("networks", settings["name"])
-        made = module.Network(registry.parse("networks", settings), one.inputs, one.outputs, *shape)
-        shapes = getattr(made, "shapes", None) or list(zip(made.sizes, made.sizes[1:], strict=False))
-        return sum(math.prod(shape) for shape in shapes)
-
-    @functools.cache  # noqa: B019
-    def _steps(self, parts: str, tasks: int) -> int:
-        settings = {**json.loads(parts), "length": 1}
-        met = self.sequence({**settings, "length": tasks})
-        return training._total_steps(settings, [0], [met], self.dataset(settings))

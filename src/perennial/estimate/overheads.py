@@ -19,7 +19,8 @@ from perennial.analyses import summary
 from perennial.estimate.jobs import STAGES
 from perennial.files import store
 from perennial.jobs import training
-from perennial.procedures import Measurement, Outcome
+from perennial.jobs.outcome import Outcome
+from perennial.procedures import Series
 
 SCRIPTS = Path(__file__).parents[2]
 SNAKEMAKE = "import snakemake.script\n"  # what Snakemake puts before each script needs it
@@ -87,10 +88,11 @@ def _files() -> tuple[int, int, float]:
 
 def _run_file(path: Path, seeds: int) -> Path:
     """A run file with two series of one number."""
-    one = Measurement(
-        np.zeros((seeds, 1)), ("task",), {"task": np.ones(1)}, "units", "a description", "a source"
-    )
-    outcome = Outcome({"a": one, "b": one}, {"weights": np.zeros((seeds, 1))}, 1)
+    one = [
+        Series(name, "task", [np.ones(1)], [np.zeros(1)] * seeds, "units", "a description", "a source")
+        for name in ("a", "b")
+    ]
+    outcome = Outcome(one, {"weights": np.zeros((seeds, 1))})
 
     def fill(file: Any) -> None:
         file.attrs.update({"seeds": np.arange(seeds), "settings": json.dumps({})})

@@ -12,8 +12,9 @@ from perennial import registry
 from perennial.errors import UserError
 from perennial.estimate.kinds import Kind
 from perennial.estimate.materials import MOST_TASKS, Materials
+from perennial.learning import tree
 from perennial.learning.engines import stacked
-from perennial.procedures import _tasks
+from perennial.procedures import Group
 
 SECONDS = 0.25  # of CPU time that a rehearsal trains
 CHEAP = 0.1  # seconds of a task, below which whole tasks are rehearsed
@@ -58,7 +59,7 @@ def rehearse(kind: Kind, settings: dict[str, Any], materials: Materials) -> Meas
     runs = min(kind.runs, FEW)
     stream = _stream(kind, settings, materials, runs)
     tasks = [stream._task(problem, 0) for problem in stream.problems]
-    stream.trainer.train(tasks, 0, 0, 1)
+    stream.learner.train(tasks, 0, 0, 1)
     first = time.process_time() - begin
     step = _chunks(stream, tasks)
     if runs < kind.runs and step < LIGHT:  # what each step takes beside its arithmetic is shared by the stack
@@ -74,7 +75,7 @@ def rehearse(kind: Kind, settings: dict[str, Any], materials: Materials) -> Meas
         step, task = _whole_tasks(stream, settings, runs * steps), 0.0
     elif runs * piece * step < CHEAP:
         step = _whole_pieces(stream, runs)
-    state = sum(array.nbytes for array in _leaves(stream.trainer.state())) // runs
+    state = sum(array.nbytes for array in _leaves(stream.learner.state())) // runs
     return Measured(step, task, first, state, tasks[0].inputs.nbytes, values)
 
 
@@ -84,13 +85,10 @@ class NoRehearsal(UserError, ValueError):
 
 def _stream(kind: Kind, settings: dict[str, Any], materials: Materials, runs: int) -> Any:
     """A group of runs at its beginning: what the procedure's `run` makes, see `perennial.procedures._tasks`."""
-    procedure = registry.module("procedures", settings["procedure"]["name"])
-    if getattr(procedure.run, "func", None) is not _tasks.run:
-        raise NoRehearsal("its procedure does not go from task to task")
     seeds = list(range(runs))
     met = [materials.sequence(settings, seed) for seed in seeds]
-    make = procedure.run.args[0]
-    return make(settings, seeds, met, materials.dataset(settings), kind.engine, kind.device)
+    group = Group(settings, seeds, met, materials.dataset(settings), kind.engine, kind.device)
+    return registry.module("procedures", settings["procedure"]["name"]).start(group)
 
 
 def _chunks(stream: Any, tasks: list[Any]) -> float:
@@ -99,7 +97,7 @@ def _chunks(stream: Any, tasks: list[Any]) -> float:
     while True:
         stop = min(start + length, steps)
         begin = time.process_time()
-        stream.trainer.train(tasks, 0, start, stop)
+        stream.learner.train(tasks, 0, start, stop)
         seconds = time.process_time() - begin
         if stop == steps or seconds > SECONDS / 2:
             return seconds / (stop - start) / len(tasks)
@@ -108,7 +106,7 @@ def _chunks(stream: Any, tasks: list[Any]) -> float:
 
 def _whole_pieces(stream: Any, runs: int) -> float:
     """Seconds per run-step of whole pieces of a task, with the tests between them; the first opens the task."""
-    pieces = stream.pieces(0)
+    pieces = stream.pieces_of(0)
     next(pieces)
     done, begin = 0, time.process_time()
     for steps in pieces:
@@ -124,7 +122,7 @@ def _whole_tasks(stream: Any, settings: dict[str, Any], run_steps: int) -> float
     most, done, begin = min(settings["length"], MOST_TASKS), 0, time.process_time()
     while True:
         for index in range(done, min(done + often, most)):
-            stream.task(index)
+            list(stream.pieces_of(index))
             done += 1
         seconds = time.process_time() - begin
         if seconds > SECONDS or done == most:
@@ -148,9 +146,9 @@ def _internals(
     }
     values = {name: pieces if registry.module("measures", name).AXES else 1 for name in settings["measures"]}
     total, begin = 0.0, time.process_time()
-    own = stacked.run_of(stream.trainer.state(), 0)
+    own = tree.run_of(stream.learner.state(), 0)
     x = stream.problems[0].probe(tasks[0]).astype(settings["precision"])
-    features = stacked.probe(settings["algorithm"], stream.network, own, x)
+    features = stacked.probe(settings["algorithm"], stream.networks, own, x)
     weights = {name: w[0] for name, w in own["weights"].items()}
     shown = time.process_time() - begin
     for name, often in every.items():

@@ -5,14 +5,13 @@ The file is not called load.py: importing a module of that name would hide the f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perennial.files import store
+from perennial.files import series, store
 
 if TYPE_CHECKING:
     import pandas
@@ -66,12 +65,9 @@ def _series(path: Path, metric: str | None, metrics: set[str]) -> Iterator[tuple
     """(seed, metric, columns) of one run file; `metrics` gathers every name met."""
     with store.open_checked(path) as file:
         for seed in sorted(int(s) for s in file.attrs["seeds"]):
-            for name, data in file[f"seed_{seed:04d}"].items():
-                metrics.add(name)
-                if metric in (None, name):
-                    axes = json.loads(data.attrs["axes"])
-                    grids = [np.asarray(file[f"coordinates/{name}/{axis}"][...]) for axis in axes]
-                    yield seed, name, _columns(axes, grids, np.asarray(data[...]))
+            for found in series.read(file, seed, metric):
+                yield seed, found.name, _columns(found.axes, list(found.coordinates.values()), found.values)
+            metrics.update(file[series.group_of(seed)])
 
 
 def _columns(axes: list[str], grids: list[np.ndarray], values: np.ndarray) -> dict[str, Any]:

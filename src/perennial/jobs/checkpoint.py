@@ -55,6 +55,7 @@ class Checkpoints:
         self.spent = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "saving_seconds": 0.0}
         self.saves, self.saving = 0, 0.0  # of this process: how many, and seconds spent on them
         self.round = 0  # of saving: every group saves once in each
+        self.done = 0  #: updates of each run once all are done
         self._begin = time.monotonic(), time.process_time()
         self._wait, self._turned = seconds, time.monotonic()
         self._unsaved: dict[Group, tuple[int, Any]] = {}
@@ -75,7 +76,7 @@ class Checkpoints:
         return {key: before + now for (key, before), now in zip(self.spent.items(), own, strict=True)}
 
     def offer(self, group: Group, steps: int, snapshot: Callable[[], Any], finished: bool) -> None:
-        """See `perennial.procedures.Keeper`. A finished group is written along with the next one that saves."""
+        """See `Group.offer`. A finished group is written along with the next one that saves."""
         if self.folder is None:
             return
         begin, asked, saved = time.monotonic(), self.request.signal, True
@@ -129,7 +130,7 @@ class Checkpoints:
 
 
 class Group:
-    """The checkpoints of runs that are trained together; see `perennial.procedures.Keeper`.
+    """The checkpoints of runs that are trained together; in the training job.
 
     Args:
         block: its checkpoints.

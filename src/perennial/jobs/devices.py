@@ -31,33 +31,33 @@ PAUSE = 0.2  # seconds between two looks at the locks
 _held: tuple[str, TextIO | None] | None = None
 
 
-def hold_for(settings: dict[str, Any], engine: str, device: str, label: str = "training") -> str | None:
+def hold_for(need: Any, engine: str, device: str, label: str = "training") -> str | None:
     """Hold a device for a training job that may use one; None where it will not, or where there is none.
 
     Args:
-        settings, engine, device: as for `engines.choose`.
+        need, engine, device: as for `engines.choose`; None: nothing is learnt that could use one.
         label: name for a line, should the job have to wait.
 
     Raises:
         engines.Unsupported: CUDA_VISIBLE_DEVICES is not a list of devices.
     """
     here = found()
-    if not here or not _may_use_one(settings, engine, device):
+    if not here or need is None or not _may_use_one(need, engine, device):
         return None
     visible = named(os.environ.get(VISIBLE))
     return hold_one(here if visible is None else visible, label)
 
 
-def _may_use_one(settings: dict[str, Any], engine: str, device: str) -> bool:
-    """Whether `engines.place` may say cuda. PyTorch is not asked for a GPU: the answer would start CUDA."""
+def _may_use_one(need: Any, engine: str, device: str) -> bool:
+    """Whether `engines.device_of` may say cuda. PyTorch is not asked for a GPU: the answer would start CUDA."""
     if device == "cpu":
         return False
     try:
-        graphed = engines.choose(settings, engine, "cuda") == "graphed"
+        graphed = engines.choose(need, engine, "cuda") == "graphed"
     except engines.Unsupported:
         return False
     asked_for = device == "cuda" or engine == "graphed"
-    return graphed and (asked_for or engines._is_wide(settings)) and torch.backends.cuda.is_built()
+    return graphed and (asked_for or engines.is_wide(need)) and torch.backends.cuda.is_built()
 
 
 def named(text: str | None) -> list[str] | None:

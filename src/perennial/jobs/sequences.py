@@ -19,12 +19,11 @@ def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: s
         output: the HDF5 file to write.
         code: hash of the code that draws them.
     """
-    part = registry.source(settings)
-    kind, given = registry.PARTS[part], settings[part]
-    module, choices = registry.module(kind, given["name"]), registry.parse(kind, given)
+    module, choices = registry.world(settings)
 
     def fill(file: Any) -> None:
-        file.attrs.update({part: given["name"], "length": settings["length"]})
+        file.attrs.update({part: settings[part]["name"] for part in registry.WORLDS if part in settings})
+        file.attrs["length"] = settings["length"]
         for seed in seeds:
             group = file.create_group(f"seed_{seed:04d}")
             for key, array in module.sequence(choices, seed, settings["length"]).items():

@@ -2,26 +2,24 @@
 
 Parallelism is over runs: some engines train each run by itself on a thread, the others train all runs of
 the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
-and started again.
+and started again. The loop, the checkpoints and the progress are here; what is computed is the course's.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perennial import datasets, registry
-from perennial.files import provenance, seams, store
-from perennial.jobs import checkpoint, devices, sequences
+from perennial import datasets, procedures, registry
+from perennial.files import provenance, seams, series, store
+from perennial.jobs import checkpoint, devices, outcome, sequences
+from perennial.jobs.outcome import Outcome
 from perennial.jobs.progress import Progress
 from perennial.learning import engines
-from perennial.procedures import Measurement, Outcome
+from perennial.procedures import Course, Group
 
 
 def train_block(
@@ -63,23 +61,24 @@ def train_block(
         store.BadFile: a sequence or data file is damaged.
         store.CannotWrite: no space, no permission, or the like; what can be kept is in the checkpoints.
     """
-    devices.hold_for(settings, engine, device, label)
-    chosen = engines.choose(settings, engine, device)
-    place = engines.place(chosen, device)
+    need = procedures.need(settings)
+    devices.hold_for(need, engine, device, label)
+    chosen = engines.choose(need, engine, device) if need else "stacked"
+    place = engines.device_of(chosen, device)
     data = datasets.checksum(dataset) if dataset else ""
     identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": place}
     identity |= {"versions": provenance.versions()}
     inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
     made = provenance.record("run", settings, code, inputs, engine=chosen, place=place)
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
-        outcome = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
+        found = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
 
         def fill(file: Any) -> None:
-            _fill(file, outcome, seeds)
+            _fill(file, found, seeds)
             provenance.finish(file, made)
             file.attrs.update({"seeds": np.array(seeds), "data_sha256": data, "threads": threads})
             file.attrs.update(kept.times())
-            file.attrs["run_steps"] = outcome.steps * len(seeds)
+            file.attrs["run_steps"] = kept.done * len(seeds)
             file.attrs["run_steps_done"], file.attrs["starts"] = kept.tally.steps, kept.tally.starts
             file.attrs["peak_memory_bytes"] = provenance.peak_memory_bytes()
 
@@ -103,16 +102,21 @@ def train(
     kept: checkpoint.Checkpoints | None = None,
 ) -> Outcome:
     """Train and return what was measured and the last state, runs in the order of `seeds`."""
-    procedure = registry.module("procedures", settings["procedure"]["name"])
     met = sequences.read([Path(path) for path in sequence_files], seeds)
     data = datasets.read(Path(dataset)) if dataset else None
-    total = _total_steps(settings, seeds, met, data)
-    unit = ("M steps", 1_000_000) if total >= 10_000_000 else ("steps", 1)
-    progress = Progress(label, total, unit=unit[0], size=unit[1])
-    groups = [[k] for k in range(len(seeds))] if engine in engines.ONE_BY_ONE else [list(range(len(seeds)))]
+    one_by_one = engine in engines.ONE_BY_ONE
+    parts = [[k] for k in range(len(seeds))] if one_by_one else [list(range(len(seeds)))]
     kept = kept or checkpoint.Checkpoints(None, {})
-    keepers = kept.groups([[seeds[k] for k in group] for group in groups])
-    if done := sum(keeper.steps * len(group) for keeper, group in zip(keepers, groups, strict=True)):
+    keepers = kept.groups([[seeds[k] for k in part] for part in parts])
+    start = registry.module("procedures", settings["procedure"]["name"]).start
+
+    def begin(part: list[int]) -> Course:
+        own_seeds, own_met = [seeds[k] for k in part], [met[k] for k in part]
+        return start(Group(settings, own_seeds, own_met, data, engine, device))
+
+    first = begin(parts[0])
+    progress = _progress(label, first.total // len(parts[0]) * len(seeds))
+    if done := sum(keeper.steps * len(part) for keeper, part in zip(keepers, parts, strict=True)):
         progress.skip(done)
         checkpoint.say(f"{label}: resumed at step {done:,} of {progress.total:,}")
 
@@ -120,63 +124,36 @@ def train(
         kept.tally.add(steps)
         progress.add(steps)
 
-    def go(group: list[int], keeper: checkpoint.Group) -> Outcome:
-        own, own_met = [seeds[k] for k in group], [met[k] for k in group]
-        return procedure.run(settings, own, own_met, data, engine, count, device, keeper)
+    def go(part: list[int], keeper: checkpoint.Group) -> Outcome:
+        return _follow(begin(part), len(part), keeper, count)
 
-    first = go(groups[0], keepers[0])  # alone: it compiles what the others share
+    begun = _follow(first, len(parts[0]), keepers[0], count)  # alone: it compiles what the others share
+    kept.done = first.total // len(parts[0])
     with ThreadPoolExecutor(max(threads, 1)) as pool:
-        return _join([first, *pool.map(go, groups[1:], keepers[1:])])
+        return outcome.join([begun, *pool.map(go, parts[1:], keepers[1:])])
 
 
-def _total_steps(settings: dict[str, Any], seeds: list[int], met: list[Any], data: Any) -> int:
-    """Run-steps of the block, from the first task of the first run."""
-    module = registry.module("problems", settings["problem"]["name"])
-    problem = module.Problem(registry.parse("problems", settings["problem"]), seeds[0], met[0], data)
-    procedure = registry.module("procedures", settings["procedure"]["name"])
-    return procedure.steps(settings, problem) * settings["length"] * len(seeds)
+def _follow(course: Course, runs: int, keeper: checkpoint.Group, count: Any) -> Outcome:
+    """Take a group of runs to the end of its course, from its beginning or where it was kept."""
+    state = keeper.kept()
+    if state is not None:
+        course.restore(state)
+    done = keeper.steps * runs
+    for run_steps in course.pieces():
+        done += run_steps
+        count(run_steps)
+        keeper.offer(done // runs, course.snapshot, finished=done == course.total)
+    return outcome.of(course)
 
 
-def _join(outcomes: list[Outcome]) -> Outcome:
-    """The outcomes of several groups as one, along axis r."""
-    one = outcomes[0]
-    found: dict[str, Measurement] = {}
-    for name, measurement in one.measurements.items():
-        values = np.concatenate([outcome.measurements[name].values for outcome in outcomes])
-        found[name] = replace(measurement, values=values)
-    return Outcome(found, _concatenate([outcome.state for outcome in outcomes]), one.steps)
+def _progress(label: str, total: int) -> Progress:
+    unit = ("M steps", 1_000_000) if total >= 10_000_000 else ("steps", 1)
+    return Progress(label, total, unit=unit[0], size=unit[1])
 
 
-def _concatenate(trees: list[Any]) -> Any:
-    if isinstance(trees[0], dict):
-        return {key: _concatenate([tree[key] for tree in trees]) for key in trees[0]}
-    return np.concatenate(trees)
-
-
-def state_digest(state: dict[str, Any], run: int) -> str:
-    """SHA-256 over every array of one run's state, in the order of their names."""
-    digest = hashlib.sha256()
-
-    def visit(tree: Any, path: str) -> None:
-        if isinstance(tree, dict):
-            for key in sorted(tree):
-                visit(tree[key], f"{path}/{key}")
-            return
-        digest.update(path.encode() + str(tree.dtype).encode() + np.ascontiguousarray(tree[run]).tobytes())
-
-    visit(state, "")
-    return digest.hexdigest()
-
-
-def _fill(file: Any, outcome: Outcome, seeds: list[int]) -> None:
-    for name, measurement in outcome.measurements.items():
-        for axis, values in measurement.coordinates.items():
-            file.create_dataset(f"coordinates/{name}/{axis}", data=values)
+def _fill(file: Any, found: Outcome, seeds: list[int]) -> None:
+    """Write an outcome into an open run file."""
     for r, seed in enumerate(seeds):
-        group = file.create_group(f"seed_{seed:04d}")
-        group.attrs["state_sha256"] = state_digest(outcome.state, r)
-        for name, measurement in outcome.measurements.items():
-            data = group.create_dataset(name, data=measurement.values[r], chunks=True)
-            data.attrs["axes"] = json.dumps(measurement.axes)
-            for key in ("units", "description", "source"):
-                data.attrs[key] = getattr(measurement, key)
+        file.create_group(series.group_of(seed)).attrs["state_sha256"] = outcome.digest(found.state, r)
+    for one in found.series:
+        series.write(file, one, seeds)

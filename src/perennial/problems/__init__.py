@@ -6,14 +6,15 @@ one at a time or in mini-batches. A problem's file exports:
     Settings    its settings, with its fidelity switches
     DATASET     the name of the data set it needs, or None
     Problem     built from (settings, sequence, dataset); the class below says what it has
-    sequence    what one seed will meet, as named arrays; a pure function of settings, seed and task count
+    sequence    what one seed will meet, as named arrays; a pure function of settings, seed and length
+    size        (settings) -> Size: what can be told without data
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -73,6 +74,15 @@ class Task:
         """The network's inputs for those rows of the table: [len(rows), i]."""
         inputs = self.inputs[rows]
         return inputs if self.permutation is None else inputs[:, self.permutation]
+
+
+class Size(NamedTuple):
+    """What can be told of a problem without data."""
+
+    inputs: int
+    outputs: int
+    examples: int  #: of one pass over a task
+    shape: tuple[int, ...] | None = None  #: of an image, where the inputs are one
 
 
 class Problem(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.problems import Arrays, Pixels, Task, centred
+from perennial.problems import Arrays, Pixels, Size, Task, centred
 from perennial.problems._class_pairs import pairs
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
@@ -39,6 +39,11 @@ class Settings(Base):
         paper="not mentioned",
         code="reads arrays of mean 0.0003 and maximum 0.630; a channel's mean would leave at most 0.592",
     )
+
+
+def size(settings: Settings) -> Size:
+    """Two classes a task."""
+    return Size(Problem.inputs, Problem.outputs, 2 * settings.train_per_class, Problem.shape)
 
 
 def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None = None) -> Arrays:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from perennial.problems import Arrays
+from perennial.problems import Arrays, Size
 from perennial.problems._permuted_images import PermutedImages, Switches, permutations
 
 DATASET = "digits"
+EXAMPLES = 1797
 
 
 class Settings(Switches):
@@ -20,6 +21,11 @@ class Settings(Switches):
     probe_examples: int = Field(
         1000, ge=1, description="first examples of a task on which internals are measured"
     )
+
+
+def size(settings: Settings) -> Size:
+    """All digits once in a task."""
+    return Size(Problem.inputs, Problem.outputs, EXAMPLES)
 
 
 def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None = None) -> Arrays:

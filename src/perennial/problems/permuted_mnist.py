@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.problems import Arrays
+from perennial.problems import Arrays, Size
 from perennial.problems._permuted_images import PermutedImages, Switches, permutations
 from perennial.settings import switch
 
@@ -34,6 +34,11 @@ class Settings(Switches):
         paper="a pass without replacement; with replacement in the change-rate study",
         code="the shuffled pass, cut or repeated, in the change-rate study too",
     )
+
+
+def size(settings: Settings) -> Size:
+    """As many images as the settings say."""
+    return Size(Problem.inputs, Problem.outputs, settings.task_examples)
 
 
 def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None = None) -> Arrays:

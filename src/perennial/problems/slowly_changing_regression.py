@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.problems import Arrays, Task
+from perennial.problems import Arrays, Size, Task
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 
@@ -40,6 +40,11 @@ class Settings(Base):
         paper="S = number of negative input weights, the bias counted among them",
         code="S = number of negative input weights + bias / 2 (a slip of sign); this one made the figure",
     )
+
+
+def size(settings: Settings) -> Size:
+    """One output; a task is what lies between two changes."""
+    return Size(settings.inputs, Problem.outputs, settings.flip_every)
 
 
 def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None = None) -> Arrays:

@@ -5,68 +5,70 @@ The runs of a group move in step, but nothing passes between them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from perennial import registry
-from perennial.learning import engines
+from perennial.learning import engines, tree, views
 from perennial.learning.engines import stacked
-from perennial.problems import Arrays, Problem, Task
-from perennial.procedures import Keeper, Measurement, Outcome, Progress
+from perennial.learning.learner import Need, State
+from perennial.learning.losses import NETWORK, LossSpec
+from perennial.problems import Problem, Size, Task
+from perennial.procedures import Cost, Group, Series
+from perennial.procedures.hooks import reset
 from perennial.settings import Unfit
+
+LENGTH = "tasks"
+COPIES = 4  # arrays like the weights that a run holds at most: the weights, two moments and their ages
 
 
 class Tasks:
-    """One group of runs on its way through the tasks. A procedure may do otherwise what stands at the end.
+    """One group of runs on its way through the tasks: a `perennial.procedures.Course`.
+
+    A procedure may do otherwise what stands at the end.
 
     Args:
-        settings: canonical settings of the variant.
-        seeds: of the runs, in the order of axis r.
-        sequences: what each seed will meet.
-        dataset: arrays of the data set, if the problem has one.
-        engine: one of `engines.NAMES`.
-        device: "cpu" or "cuda".
+        group: the runs.
+        need: what the procedure asks of the engine.
     """
 
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        seeds: list[int],
-        sequences: list[Arrays],
-        dataset: Arrays | None,
-        engine: str,
-        device: str = "cpu",
-    ) -> None:
-        self.settings, self.seeds = settings, seeds
+    kinds = ("performance", "internals")  #: of measures that it can take
+
+    def __init__(self, group: Group, need: Need) -> None:
+        settings = group.settings
+        self.settings, self.seeds = settings, group.seeds
         self.dtype, self.measures = settings["precision"], settings["measures"]
         module = registry.module("problems", settings["problem"]["name"])
         choices = registry.parse("problems", settings["problem"])
         self.problems: list[Problem] = [
-            module.Problem(choices, seed, sequence, dataset)
-            for seed, sequence in zip(seeds, sequences, strict=True)
+            module.Problem(choices, seed, sequence, group.dataset)
+            for seed, sequence in zip(group.seeds, group.sequences, strict=True)
         ]
         one = self.problems[0]
-        network, shape = registry.module("networks", settings["network"]["name"]), getattr(one, "shape", None)
-        self.network = network.Network(
-            registry.parse("networks", settings["network"]), one.inputs, one.outputs, shape
-        )
+        self.network = network(settings, Size(one.inputs, one.outputs, 0, getattr(one, "shape", None)))
+        self.networks = views.single(self.network)
         self.options = registry.parse("procedures", settings["procedure"])
         self._check()
-        self.trainer = engines.trainer(engine, settings, one, self.network, seeds, device)
-        self.trainer.load({"weights": self._fresh(0)})
+        self.learner = engines.task_learner(
+            group.engine, settings, need, one, self.networks, group.seeds, group.device
+        )
+        reset.network(self.learner, self.networks, self.seeds, 0, self.dtype)
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
         self.performance: list[np.ndarray] = []  # of the task that is being learnt, by piece: [r, steps]
+        self.total = self._steps_of(0) * settings["length"] * len(self.seeds)
 
-    def task(self, index: int) -> None:
-        """Measure, then learn task number `index`."""
-        for _ in self.pieces(index):
-            pass
+    def pieces(self) -> Iterator[int]:
+        """Learn task after task, from where the runs stand."""
+        for index in range(self.tasks, self.settings["length"]):
+            for steps in self.pieces_of(index):
+                yield steps * len(self.seeds)
 
-    def pieces(self, index: int) -> Iterator[int]:
-        """The same in pieces, from where the task stands: the steps of each. Between two, runs can be cut."""
+    def pieces_of(self, index: int) -> Iterator[int]:
+        """Measure, then learn task number `index`, from where it stands: the steps of each piece."""
         tasks = [self._task(problem, index) for problem in self.problems]
         steps, begin = tasks[0].steps, sum(piece.shape[1] for piece in self.performance)
         if begin == 0:
@@ -75,7 +77,7 @@ class Tasks:
         piece = self._piece(steps)
         for start in range(begin, steps, piece):
             stop = min(start + piece, steps)
-            self.performance.append(self.trainer.train(tasks, index, start, stop))
+            self.performance.append(self.learner.train(tasks, index, start, stop))
             self.steps += stop - start
             self._learnt(index, stop, steps)
             if stop == steps:
@@ -94,47 +96,27 @@ class Tasks:
         one, *more = self.performance
         return np.concatenate([one, *more], axis=1) if more else one
 
-    def outcome(self) -> Outcome:
-        """Everything measured, and the last state."""
-        found = {name: self._measurement(name) for name in self.measures}
-        return Outcome(found, self.trainer.state(), self.steps)
+    def results(self) -> list[Series]:
+        """Everything measured."""
+        return [self._series(name) for name in self.measures]
 
-    def snapshot(self) -> dict[str, Any]:
+    def state(self) -> State:
+        """The state of the learner."""
+        return self.learner.state()
+
+    def snapshot(self) -> State:
         """All that the runs need to go on from here, between two tasks or pieces of one."""
         taken = {name: np.stack(found) for name, found in self.taken.items() if found}
         done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps)}
         begun = {"performance": self._performance()} if self.performance else {}
-        return {**done, **begun, "taken": taken, "state": self.trainer.state()}
+        return {**done, **begun, "taken": taken, "state": self.learner.state()}
 
-    def restore(self, kept: dict[str, Any]) -> None:
+    def restore(self, kept: State) -> None:
         """Go on from a snapshot."""
         self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
         self.performance = [kept["performance"]] if "performance" in kept else []
-        self.trainer.load(kept["state"])
-
-    def _fresh(self, task: int) -> dict[str, np.ndarray]:
-        """Initial weights of all runs, [r, ...]."""
-        runs = [self.network.init(seed, task, self.dtype) for seed in self.seeds]
-        return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-
-    def _reset(self, what: str, index: int, memory: bool = False) -> None:
-        """Start the network, or its head, afresh. A reset head starts from zero, as Continual ImageNet's does.
-
-        Args:
-            what: "network" or "head".
-            index: of the task.
-            memory: what the optimiser remembers of the head becomes zero too.
-        """
-        if what == "network":
-            self.trainer.load({"weights": self._fresh(index)})
-            return
-        state, last = self.trainer.state(), self.network.layers - 1
-        kept = [memories for memories in state["optimiser"].values() if isinstance(memories, dict)]
-        for arrays in (state["weights"], *(kept if memory else [])):
-            for kind in ("weight", "bias"):
-                arrays[f"{kind}_{last}"][:] = 0
-        self.trainer.load(state)
+        self.learner.load(kept["state"])
 
     def _due(self, kind: str, index: int) -> list[str]:
         """Measures of a kind that are taken now. Those that are averaged over tasks are taken at every task."""
@@ -149,12 +131,12 @@ class Tasks:
         due = self._due("internals", index)
         if not due:
             return
-        state = self.trainer.state()
+        state = self.learner.state()
         rows: dict[str, list[np.ndarray]] = {name: [] for name in due}
         for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
-            own = stacked.run_of(state, r)  # run by run: never mixed
+            own = tree.run_of(state, r)  # run by run: never mixed
             x = problem.probe(task).astype(self.dtype)
-            shown = stacked.probe(self.settings["algorithm"], self.network, own, x)
+            shown = stacked.probe(self.settings["algorithm"], self.networks, own, x)
             features = [self._places_as_examples(layer, h) for layer, h in enumerate(shown)]
             weights = {name: w[0] for name, w in own["weights"].items()}
             for name in due:
@@ -167,7 +149,7 @@ class Tasks:
         units = self.network.by_unit(layer, h[None])[0]  # [b, h, p]
         return units.swapaxes(1, 2).reshape(-1, units.shape[1])
 
-    def _measurement(self, name: str) -> Measurement:
+    def _series(self, name: str) -> Series:
         module, every = registry.module("measures", name), self.measures[name]["every"]
         values = np.stack(self.taken[name], axis=1)  # [r, task, *axes]
         if _binned(name):  # bins of `every` tasks; an unfinished last bin is dropped
@@ -175,10 +157,9 @@ class Tasks:
             values = values[:, : bins * every].reshape(len(values), bins, every).mean(axis=2)
         one = self.problems[0]
         first = [one.coordinate(k * every) for k in range(values.shape[1])]
-        coordinates = {one.axis: np.array(first)}
-        coordinates |= {axis: np.arange(1, values.shape[2] + 1) for axis in module.AXES}
+        axes = {axis: np.arange(1, values.shape[2] + 1) for axis in module.AXES}
         about = (module.UNITS, module.DESCRIPTION, module.SOURCE)
-        return Measurement(values, (one.axis, *module.AXES), coordinates, *about)
+        return Series(name, one.axis, [np.array(first)], list(values), *about, axes)
 
     # ---- what a procedure may do otherwise
 
@@ -189,19 +170,30 @@ class Tasks:
             Unfit: in one line, what cannot be.
         """
         for name in self.measures:
-            if registry.module("measures", name).KIND not in ("performance", "internals"):
+            if registry.module("measures", name).KIND not in self.kinds:
                 raise Unfit(f"measures: {name}: there are no tests (needs procedure: task_epochs)")
 
     def _task(self, problem: Any, index: int) -> Task:
         """Task number `index`, with all that its run is shown of it."""
         return problem.task(index)
 
+    def _steps_of(self, index: int) -> int:
+        """Updates of one run in a task."""
+        return self.problems[0].task(index).steps
+
     def _piece(self, steps: int) -> int:
         """The task is learnt in pieces of so many of its steps."""
-        return self.trainer.piece or steps
+        return self.learner.piece or steps
 
     def _begin(self, index: int) -> None:
         """Before the task is measured and learnt."""
+
+    def _start_afresh(self, index: int, memory: bool = False) -> None:
+        """Start afresh before a task what the settings say: the network, its head, or nothing."""
+        if self.options.reset == "network" and index > 0:  # before the first task it is fresh
+            reset.network(self.learner, self.networks, self.seeds, index, self.dtype)
+        if self.options.reset == "head":
+            reset.head(self.learner, self.networks, NETWORK, memory)
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """The task is learnt up to step `stop` of its steps, the end of a piece."""
@@ -213,25 +205,41 @@ def _binned(name: str) -> bool:
     return module.KIND != "internals" and not module.AXES
 
 
-def run(
-    make: type[Tasks],
-    settings: dict[str, Any],
-    seeds: list[int],
-    sequences: list[Arrays],
-    dataset: Arrays | None,
-    engine: str,
-    progress: Progress,
-    device: str = "cpu",
-    keeper: Keeper | None = None,
-) -> Outcome:
-    """Train the runs of `seeds` together, from the first task, or where they were kept, to the last."""
-    runs = make(settings, seeds, sequences, dataset, engine, device)
-    kept = keeper.kept() if keeper else None
-    if kept is not None:
-        runs.restore(kept)
-    for index in range(runs.tasks, settings["length"]):
-        for steps in runs.pieces(index):
-            progress(steps * len(seeds))
-            if keeper:
-                keeper.offer(runs.steps, runs.snapshot, finished=runs.tasks == settings["length"])
-    return runs.outcome()
+def need_of(settings: dict[str, Any], batch: int = 1, passes: bool = False) -> Need:
+    """What a course of tasks asks of an engine.
+
+    Args:
+        settings: canonical settings of the variant.
+        batch: examples of a step.
+        passes: a task is learnt in several passes, and runs may be cut between two.
+    """
+    problem = registry.module("problems", settings["problem"]["name"]).Problem
+    return Need(
+        {NETWORK: settings["network"]},
+        settings["algorithm"],
+        LossSpec(problem.loss),
+        batch,
+        passes=passes,
+        precision=settings["precision"],
+    )
+
+
+def size_of(settings: dict[str, Any]) -> Size:
+    """The problem's size, told without data."""
+    own = settings["problem"]
+    return registry.module("problems", own["name"]).size(registry.parse("problems", own))
+
+
+def network(settings: dict[str, Any], size: Size) -> Any:
+    """The variant's network for a problem of that size."""
+    own = settings["network"]
+    module = registry.module("networks", own["name"])
+    return module.Network(registry.parse("networks", own), size.inputs, size.outputs, size.shape)
+
+
+def cost_of(settings: dict[str, Any], steps: int) -> Cost:
+    """What a run takes that makes so many updates in a task."""
+    shapes = network(settings, size_of(settings)).shapes
+    weights = sum(math.prod(shape) for shape in shapes)
+    held = weights * np.dtype(settings["precision"]).itemsize * COPIES
+    return Cost(steps * settings["length"], 2 * held, weights)

@@ -6,20 +6,20 @@ every task, also the first, the head starts from zero.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from pydantic import Field
 
 from perennial import registry
-from perennial.learning.engines import stacked
+from perennial.learning.learner import Need, State
 from perennial.problems import Task, Tested
-from perennial.procedures import _tasks
+from perennial.procedures import Cost, Group, _tasks
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
+
+LENGTH = _tasks.LENGTH
 
 
 class Settings(Base):
@@ -44,24 +44,33 @@ class Settings(Base):
 class TaskEpochs(_tasks.Tasks):
     """One group of runs on its way through the tasks. A piece of a task is a pass."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    kinds = ("performance", "internals", "test", "passes")
+
+    def __init__(self, group: Group, need: Need) -> None:
+        super().__init__(group, need)
         #: of the task that is being learnt, for each measure that is taken after every pass: [r] of each
         self.tested: dict[str, list[np.ndarray]] = {}
         self._tests: tuple[int, list[tuple[np.ndarray, np.ndarray]]] = (-1, [])  #: of one task, by run
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> State:
         """All that the runs need to go on from here, between two passes."""
         tested = {name: np.stack(found) for name, found in self.tested.items()}
         return {**super().snapshot(), **({"tested": tested} if tested else {})}
 
-    def restore(self, kept: dict[str, Any]) -> None:
+    def restore(self, kept: State) -> None:
         """Go on from a snapshot."""
         super().restore(kept)
         self.tested = {name: list(found) for name, found in kept.get("tested", {}).items()}
 
     def _check(self) -> None:
-        check(self.options, self.settings["problem"]["name"], self.problems[0])
+        super()._check()
+        one = self.problems[0]
+        if not hasattr(one, "test"):
+            _no_passes(self.settings["problem"]["name"])
+        check(self.options, self.settings["problem"]["name"], len(one.order(0, 0)))
+
+    def _steps_of(self, index: int) -> int:
+        return self.options.epochs * len(self.problems[0].order(index, 0)) // self.options.batch_size
 
     def _task(self, problem: Tested, index: int) -> Task:
         passes = [problem.order(index, epoch) for epoch in range(self.options.epochs)]
@@ -72,8 +81,7 @@ class TaskEpochs(_tasks.Tasks):
 
     def _begin(self, index: int) -> None:
         """Start afresh what does. A whole network is fresh before the first task, but its head is not zero."""
-        if self.options.reset == "head" or (self.options.reset == "network" and index > 0):
-            self._reset(self.options.reset, index, memory=self.options.head_velocity == "zero")
+        self._start_afresh(index, memory=self.options.head_velocity == "zero")
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """A pass is done: test the networks as they are now."""
@@ -88,20 +96,13 @@ class TaskEpochs(_tasks.Tasks):
         """Measures of the networks' outputs on the test examples: [r] each."""
         if not names:
             return {}
-        predict, rows = self._predict(), []
+        rows = []
         if self._tests[0] != index:  # kept: the same after each pass
             self._tests = index, [problem.test(index) for problem in self.problems]
         for r, (inputs, targets) in enumerate(self._tests[1]):
-            outputs = predict(r, inputs)
+            outputs = self.learner.predict(r, inputs)
             rows.append([registry.module("measures", name).measure(outputs, targets) for name in names])
         return dict(zip(names, np.array(rows).T, strict=True))
-
-    def _predict(self) -> Callable[[int, np.ndarray], np.ndarray]:
-        """The outputs of run r for inputs x: the engine's own way, if it has one."""
-        if hasattr(self.trainer, "predict"):
-            return self.trainer.predict
-        state, algorithm = self.trainer.state(), self.settings["algorithm"]
-        return lambda r, x: stacked.predict(algorithm, self.network, stacked.run_of(state, r), x)
 
     def _close(self, index: int) -> None:
         """The task is learnt: how it went from pass to pass."""
@@ -116,20 +117,19 @@ class TaskEpochs(_tasks.Tasks):
         super()._close(index)
 
 
-def check(options: Settings, name: str, problem: Any) -> None:
+MEASURES = TaskEpochs.kinds
+
+
+def check(options: Settings, name: str, examples: int) -> None:
     """Whether a problem can be learnt in such passes.
 
     Args:
         name: of the problem.
+        examples: of one pass over a task.
 
     Raises:
-        Unfit: it has no passes and tests, or its examples do not fill the mini-batches.
+        Unfit: its examples do not fill the mini-batches.
     """
-    if not hasattr(problem, "test"):
-        raise Unfit(
-            f"task_epochs: problem '{name}' has no passes and tests (allowed: procedure: task_stream)"
-        )
-    examples = len(problem.order(0, 0))
     if examples % options.batch_size:
         raise Unfit(
             f"task_epochs: batch_size: {options.batch_size} does not divide the {examples} training examples of a "
@@ -137,11 +137,30 @@ def check(options: Settings, name: str, problem: Any) -> None:
         )
 
 
-def steps(settings: dict[str, Any], problem: Tested) -> int:
-    """Updates of one run in one task."""
-    options = registry.parse("procedures", settings["procedure"])
-    check(options, settings["problem"]["name"], problem)
-    return options.epochs * len(problem.order(0, 0)) // options.batch_size
+def _no_passes(name: str) -> NoReturn:
+    raise Unfit(f"task_epochs: problem '{name}' has no passes and tests (allowed: procedure: task_stream)")
 
 
-run = functools.partial(_tasks.run, TaskEpochs)
+def need(settings: dict[str, Any]) -> Need:
+    """A mini-batch a step, several passes over a task."""
+    batch = registry.parse("procedures", settings["procedure"]).batch_size
+    return _tasks.need_of(settings, batch, passes=True)
+
+
+def cost(settings: dict[str, Any]) -> Cost:
+    """One update for each mini-batch.
+
+    Raises:
+        Unfit: the problem has no passes, or its examples do not fill the mini-batches.
+    """
+    options, name = registry.parse("procedures", settings["procedure"]), settings["problem"]["name"]
+    if not hasattr(registry.module("problems", name).Problem, "test"):
+        _no_passes(name)
+    examples = _tasks.size_of(settings).examples
+    check(options, name, examples)
+    return _tasks.cost_of(settings, options.epochs * examples // options.batch_size)
+
+
+def start(group: Group) -> TaskEpochs:
+    """A group of runs before the first task."""
+    return TaskEpochs(group, need(group.settings))

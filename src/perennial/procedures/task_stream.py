@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Literal
 
-from perennial.problems import Problem
-from perennial.procedures import _tasks
+from perennial.learning.learner import Need
+from perennial.procedures import Cost, Group, _tasks
 from perennial.settings import Settings as Base
 from perennial.settings import switch
+
+LENGTH = _tasks.LENGTH
+MEASURES = _tasks.Tasks.kinds
 
 
 class Settings(Base):
@@ -27,13 +29,20 @@ class TaskStream(_tasks.Tasks):
 
     def _begin(self, index: int) -> None:
         """Start afresh what does; before the first task everything is fresh."""
-        if index > 0 and self.options.reset != "none":
-            self._reset(self.options.reset, index)
+        if index > 0:
+            self._start_afresh(index)
 
 
-def steps(settings: dict[str, Any], problem: Problem) -> int:
-    """Updates of one run in one task."""
-    return problem.task(0).steps
+def need(settings: dict[str, Any]) -> Need:
+    """One example a step."""
+    return _tasks.need_of(settings)
 
 
-run = functools.partial(_tasks.run, TaskStream)
+def cost(settings: dict[str, Any]) -> Cost:
+    """One update for each example."""
+    return _tasks.cost_of(settings, _tasks.size_of(settings).examples)
+
+
+def start(group: Group) -> TaskStream:
+    """A group of runs before the first task."""
+    return TaskStream(group, need(group.settings))

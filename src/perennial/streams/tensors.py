@@ -53,6 +53,14 @@ def uniforms(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "
     return ((words >> 8).to(torch.float32) * 2.0**-24).reshape(len(clock.seeds), -1)[:, :count]
 
 
+def uniforms_at(purpose: int, clock: Clock, layers: Any, count: int) -> Any:
+    """Several draws of every run at once: [r, n, count], one for each of the layers [r, n] in the stream."""
+    runs, n = layers.shape
+    seeds = torch.as_tensor(clock.seeds, device=layers.device).unsqueeze(1).expand(-1, n).reshape(-1)  # [r n]
+    flat = clock._replace(seeds=seeds)
+    return uniforms(purpose, flat, layers.reshape(-1, 1), count, layers.device).view(runs, n, count)
+
+
 def normals(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 standard normals; see `perennial.streams.normals`, which this repeats step by step."""
     words = _groups(purpose, clock, layer, -(-count // GROUP), device)

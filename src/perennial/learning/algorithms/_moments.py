@@ -32,3 +32,27 @@ def bias_correction(decay: float, age: Any) -> Any:
         age: updates so far, at least 1; floating point, of any shape.
     """
     return -torch.expm1(age * math.log(decay)) if decay > 0 else torch.ones_like(age)
+
+
+def step(
+    settings: Settings, m: Any, v: Any, w: Any, g: Any, age: Any, rate: Any, damped: bool = False
+) -> None:
+    """One step of Adam on one array, in place (Kingma and Ba 2015, algorithm 1); weight decay is coupled.
+
+    Args:
+        m, v: mean of the gradients and of their squares, of the shape of w.
+        w, g: weights and their gradient.
+        age: updates so far of each weight, at least 1; broadcast to the shape of w.
+        rate: multiplies the step size.
+        damped: the bias correction of the continual backpropagation authors' code, where an in-place call acts on a
+            temporary: step_size (1 - beta_2^t) m / (sqrt(v) + epsilon).
+    """
+    g = g + settings.weight_decay * w
+    m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
+    v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
+    correct_1, correct_2 = (bias_correction(beta, age) for beta in (settings.beta_1, settings.beta_2))
+    step_size = settings.step_size * rate
+    if damped:
+        w.sub_(step_size * correct_2 * m / (v.sqrt() + settings.epsilon))
+    else:
+        w.sub_(step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))

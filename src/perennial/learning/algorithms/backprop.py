@@ -18,17 +18,17 @@ class Settings(Base):
     momentum: float = Field(0, ge=0, lt=1, description="share of the last change that is made again (mu)")
 
 
-def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """Plain descent keeps nothing between steps; with momentum there is a velocity for each weight."""
     return {"optimiser": velocity(settings, weights), "algorithm": {}}
 
 
 def update(
-    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+    settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
     """w <- w - step_size g, or with momentum v <- momentum v + g, w <- w - step_size v."""
-    for name, w in state["weights"].items():
-        descend(settings, state["optimiser"], name, w, gradients[name])
+    for name, g in gradients.items():
+        descend(settings, state, name, g, rate)
 
 
 def no_momentum_on_adam(settings: Any) -> Any:
@@ -45,8 +45,8 @@ def velocity(settings: Any, weights: dict[str, Any]) -> State:
     return {"velocity": {name: torch.zeros_like(w) for name, w in weights.items()}}
 
 
-def descend(settings: Any, optimiser: State, name: str, w: Any, g: Any) -> None:
+def descend(settings: Any, state: State, name: str, g: Any, rate: Any) -> None:
     """One step of one array, in place, without dampening: the gradient g, decay included, joins the velocity."""
     if settings.momentum > 0:
-        g = optimiser["velocity"][name].mul_(settings.momentum).add_(g)
-    w.add_(g, alpha=-settings.step_size)
+        g = state["optimiser"]["velocity"][name].mul_(settings.momentum).add_(g)
+    state["weights"][name].sub_(g * (settings.step_size * rate))

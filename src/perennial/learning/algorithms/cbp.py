@@ -16,11 +16,9 @@ from pydantic import Field, model_validator
 
 from perennial import streams
 from perennial.lazy import torch
-from perennial.learning.algorithms import Clock, State, _moments, backprop
+from perennial.learning.algorithms import Clock, State, _moments, _renewal, backprop
 from perennial.settings import switch
 from perennial.streams import tensors
-
-UNIT_STRIDE = 256  # a unit's own place in the replacement stream: layer + UNIT_STRIDE (unit + 1)
 
 
 class Settings(_moments.Settings):
@@ -85,7 +83,7 @@ class Settings(_moments.Settings):
     _momentum = model_validator(mode="after")(backprop.no_momentum_on_adam)
 
 
-def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """Per hidden layer: utility, mean activation and age [r, h], and the fraction saved up [r]."""
     state: State = {"optimiser": backprop.velocity(settings, weights), "algorithm": {}}
     if settings.optimiser == "adam":
@@ -93,140 +91,114 @@ def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
             kind: {name: torch.zeros_like(w) for name, w in weights.items()}
             for kind in ("first_moment", "second_moment", "age")
         }
-    for layer in range(network.layers - 1):
-        like = weights[f"bias_{layer}"]  # [r, h]
-        state["algorithm"][f"hidden_{layer}"] = {
-            "utility": torch.zeros_like(like),
-            "mean_feature": torch.zeros_like(like),
-            "age": torch.zeros(like.shape, dtype=torch.int64),
-            "saved": torch.zeros(like.shape[0], dtype=torch.float64),
+    for layer in networks.hidden:
+        incoming = layer.units(weights).incoming  # [r, h, i, ...]
+        runs_units, device = incoming.shape[:2], incoming.device
+        state["algorithm"][layer.key] = {
+            "utility": incoming.new_zeros(runs_units),
+            "mean_feature": incoming.new_zeros(runs_units),
+            "age": torch.zeros(runs_units, dtype=torch.int64, device=device),
+            "saved": torch.zeros(runs_units[0], dtype=torch.float64, device=device),
         }
     return state
 
 
 def update(
-    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+    settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
     """One gradient step, then test every unit and renew the least useful. The choice is made in all layers
     before any unit is renewed, so that utilities are those of the trained network."""
-    _gradient_step(settings, state, gradients)
-    chosen = [_test(settings, network, state, layer, h, clock) for layer, h in enumerate(features)]
-    for layer, units in enumerate(chosen):
-        for run, unit in units:
-            _renew(settings, network, state, layer, run, unit, clock)
-
-
-def _gradient_step(settings: Settings, state: State, gradients: Any) -> None:
-    for name, w in state["weights"].items():
-        g = gradients[name] + settings.weight_decay * w
-        if settings.optimiser == "adam":
-            _adam_step(settings, state["optimiser"], name, w, g)
-        else:
-            backprop.descend(settings, state["optimiser"], name, w, g)
-
-
-def _adam_step(settings: Settings, optimiser: State, name: str, w: Any, g: Any) -> None:
-    """Adam with an age for each weight, so that a renewed weight is corrected for its own age."""
-    m, v, t = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
-    t.add_(1)
-    correct_1, correct_2 = (_moments.bias_correction(beta, t) for beta in (settings.beta_1, settings.beta_2))
-    m.mul_(settings.beta_1).add_(g, alpha=1 - settings.beta_1)
-    v.mul_(settings.beta_2).addcmul_(g, g, value=1 - settings.beta_2)
-    if settings.adam_bias_correction == "gnt_bug":
-        w.sub_(settings.step_size * correct_2 * m / (v.sqrt() + settings.epsilon))
+    _gradient_step(settings, state, gradients, rate)
+    layers = [layer for layer in networks.hidden if layer.key in features]
+    for layer in layers:
+        _measure(settings, layer, state, features[layer.key])
+    if settings.replacement_rate == 0 or not layers:
         return
-    w.sub_(settings.step_size / correct_1 * m / (v.sqrt() / correct_2.sqrt() + settings.epsilon))
+    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)
+    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)
+    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
+        _renew(settings, layer, state, *of_layer)
 
 
-def _test(
-    settings: Settings, network: Any, state: State, layer: int, features: Any, clock: Clock
-) -> list[tuple[int, int]]:
-    """Update utilities and ages of one layer; the (run, unit) pairs to renew, least useful first.
-
-    Args:
-        features: activations [r, b, h p] of the forward pass just done.
-    """
-    h = network.by_unit(layer, features)  # [r, b, h, p]
-    units, eta = state["algorithm"][f"hidden_{layer}"], settings.utility_decay
-    units["age"] += 1
-    correction = _moments.bias_correction(eta, units["age"].to(h.dtype))  # [r, h]
-    units["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
-    # [r, h, p, o, ...] -> [r, h, p], and [r, h, i, ...] -> [r, h]
-    outgoing = network.outgoing(state["weights"], layer).abs().flatten(3).mean(3)
-    incoming = network.incoming(state["weights"], layer).abs().flatten(2).mean(2)
-    mean = units["mean_feature"] / correction
-    y = _instantaneous_utility(settings.utility, outgoing, incoming, h, mean)
-    units["utility"].mul_(eta).add_(y, alpha=1 - eta)
-    mature = units["age"] > settings.maturity_threshold
-    number = _number_to_replace(settings, units, mature, layer, clock)  # [r]
-    score = units["utility"] / correction
-    if settings.utility == "random":
-        score = tensors.uniforms(streams.REPLACEMENT, clock, layer, h.shape[2] + 1)[
-            :, 1:
-        ]  # number 0 is the coin
-    rank = torch.where(mature, score, torch.inf).argsort(dim=1, stable=True)
-    return [(r, int(rank[r, k])) for r in range(len(number)) for k in range(int(number[r]))]
+def _gradient_step(settings: Settings, state: State, gradients: Any, rate: Any) -> None:
+    """Gradient descent with decay, or Adam with an age for each weight: a renewed weight is corrected for its own."""
+    optimiser = state["optimiser"]
+    for name, g in gradients.items():
+        w = state["weights"][name]
+        if settings.optimiser == "sgd":
+            backprop.descend(settings, state, name, g + settings.weight_decay * w, rate)
+            continue
+        m, v, age = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
+        age.add_(1)
+        _moments.step(settings, m, v, w, g, age, rate, damped=settings.adam_bias_correction == "gnt_bug")
 
 
-def _instantaneous_utility(kind: str, outgoing: Any, incoming: Any, h: Any, mean: Any) -> Any:
+def _measure(settings: Settings, layer: Any, state: State, features: Any) -> None:
+    """Ages, mean activations and utilities of one layer after the step, from its activations [r, b, h p]."""
+    h, eta = layer.by_unit(features), settings.utility_decay  # [r, b, h, p]
+    own, units = state["algorithm"][layer.key], layer.units(state["weights"])
+    own["age"] += 1
+    own["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
+    y = instantaneous_utility(settings.utility, units, h, _mean(settings, own))
+    own["utility"].mul_(eta).add_(y, alpha=1 - eta)
+
+
+def _mean(settings: Settings, own: State) -> Any:
+    """The running mean activations [r, h], corrected for their start at zero."""
+    return own["mean_feature"] / _correction(settings, own)
+
+
+def _correction(settings: Settings, own: State) -> Any:
+    return _moments.bias_correction(settings.utility_decay, own["age"].to(own["utility"].dtype))  # [r, h]
+
+
+def instantaneous_utility(kind: str, units: Any, h: Any, mean: Any) -> Any:
     """y [r, h] of every unit. Means instead of the papers' sums: the ranking in a layer is the same.
 
     Args:
-        outgoing: mean magnitude of the outgoing weights [r, h, p]; p = 1 where they are those of all places.
-        incoming: mean magnitude of the incoming weights [r, h].
+        kind: one of the settings' utilities.
+        units: what each unit owns; several layers that read a unit count with their mean.
         h: activations [r, b, h, p].
         mean: running mean activation [r, h].
     """
-    if kind == "adaptation":
-        return 1 / incoming
-    if kind in ("weight", "random"):
-        return outgoing.mean(2)
-    if kind == "contribution":
-        return (outgoing * h.abs().mean(1)).mean(2)  # Nature eq. 1
+    incoming = units.incoming.abs().flatten(2).mean(2)  # [r, h, i, ...] -> [r, h]
+    sizes = [array.abs().flatten(3).mean(3) for array in units.outgoing]  # [r, h, p, o, ...] -> [r, h, p]
+    outgoing = sizes[0] if len(sizes) == 1 else sum(sizes) / len(sizes)
     deviation = (h - mean[:, None, :, None]).abs().mean(1)  # [r, b, h, p] -> [r, h, p]
-    if kind == "zero_contribution":
-        return (outgoing * deviation).mean(2)  # arXiv eqs. 4-5
-    if kind == "adaptable_contribution":
-        return (outgoing * deviation).mean(2) / incoming  # arXiv eqs. 6-8
-    return deviation.mean(2) / incoming
+    return {
+        "contribution": lambda: (outgoing * h.abs().mean(1)).mean(2),  # Nature eq. 1
+        "zero_contribution": lambda: (outgoing * deviation).mean(2),  # arXiv eqs. 4-5
+        "adaptable_contribution": lambda: (outgoing * deviation).mean(2) / incoming,  # arXiv eqs. 6-8
+        "adaptation": lambda: 1 / incoming,
+        "weight": lambda: outgoing.mean(2),
+        "feature_by_input": lambda: deviation.mean(2) / incoming,
+        "random": lambda: outgoing.mean(2),
+    }[kind]()
 
 
-def _number_to_replace(settings: Settings, units: State, mature: Any, layer: int, clock: Clock) -> Any:
-    """How many units of this layer each run renews now: [r] int64, never more than are mature."""
-    eligible = mature.sum(1)
-    base = eligible if settings.count == "eligible" else (eligible > 0) * mature.shape[1]
-    due = settings.replacement_rate * base.to(torch.float64)  # [r]
-    if settings.fraction == "bernoulli":
-        u = tensors.uniforms(streams.REPLACEMENT, clock, layer, 1)[:, 0].to(torch.float64)
-        number = torch.where(due < 1, (u < due).to(torch.float64), due.floor())
-    else:
-        units["saved"] += due
-        number = units["saved"].floor()
-        units["saved"] -= number
-    return torch.minimum(number.to(torch.int64), eligible)
+def _choose(settings: Settings, layer: Any, state: State, clock: Clock) -> tuple[Any, Any]:
+    """The units of one layer that may be renewed, least useful first, and which of them are due: [r, k] each."""
+    own = state["algorithm"][layer.key]
+    mature = own["age"] > settings.maturity_threshold
+    width, coin, score = mature.shape[1], None, own["utility"] / _correction(settings, own)
+    if settings.fraction == "bernoulli" or settings.utility == "random":
+        lots = tensors.uniforms(streams.REPLACEMENT, clock, layer.address, width + 1, mature.device)
+        coin = lots[:, 0] if settings.fraction == "bernoulli" else None  # number 0 is the coin
+        score = lots[:, 1:] if settings.utility == "random" else score
+    number = _renewal.number_due(
+        settings.replacement_rate, mature, own["saved"], coin, of_width=settings.count == "layer_width"
+    )
+    slots = _renewal.slots(settings.replacement_rate, width)
+    chosen = _renewal.least(score, mature, slots)
+    return chosen, torch.arange(slots, device=mature.device) < number.unsqueeze(1)
 
 
-def _renew(
-    settings: Settings, network: Any, state: State, layer: int, run: int, unit: int, clock: Clock
-) -> None:
-    """Start one unit afresh: fresh incoming weights, zero bias and outgoing weights, nothing remembered."""
-    weights, units = state["weights"], state["algorithm"][f"hidden_{layer}"]
-    into, out = network.incoming(weights, layer), network.outgoing(weights, layer)  # views
+def _renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, fresh: Any) -> None:
+    """Start the units of one layer afresh that are due."""
     if settings.bias_transfer == "on":
-        correction = 1 - settings.utility_decay ** int(units["age"][run, unit])
-        mean = units["mean_feature"][run, unit] / correction
-        # [p, o, ...] -> [o]; without padding a convolution's sum has all weights of its kernel
-        weights[f"bias_{layer + 1}"][run] += mean * out[run, unit].transpose(0, 1).flatten(1).sum(1)
-    one = Clock([clock.seeds[run]], clock.task, clock.step)
-    place, shape = layer + UNIT_STRIDE * (unit + 1), into.shape[2:]
-    u = tensors.uniforms(streams.REPLACEMENT, one, place, shape.numel())[0].view(shape)
-    into[run, unit] = (u.to(into.dtype) * 2 - 1) * network.bounds[layer]
-    weights[f"bias_{layer}"][run, unit] = 0
-    out[run, unit] = 0
-    for values in (units["utility"], units["mean_feature"], units["age"]):
-        values[run, unit] = 0
-    for kind, memory in state["optimiser"].items():
-        if kind != "velocity" or settings.renewed_velocity == "zero":
-            network.incoming(memory, layer)[run, unit] = 0
-            memory[f"bias_{layer}"][run, unit] = 0
-            network.outgoing(memory, layer)[run, unit] = 0
+        mean = _mean(settings, state["algorithm"][layer.key])
+        _renewal.transfer_bias(layer, state["weights"], mean, chosen, due)
+    forgotten = tuple(
+        kind for kind in state["optimiser"] if kind != "velocity" or settings.renewed_velocity == "zero"
+    )
+    _renewal.renew(layer, state, chosen, due, fresh, forgotten, ("utility", "mean_feature", "age"))

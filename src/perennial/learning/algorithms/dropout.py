@@ -25,7 +25,7 @@ class Settings(backprop.Settings):
 init, update = backprop.init, backprop.update
 
 
-def post_activation(settings: Settings, state: State, layer: int, h: Any, clock: Clock | None) -> Any:
+def post_activation(settings: Settings, state: State, layer: Any, h: Any, clock: Clock | None) -> Any:
     """h m / (1 - probability), m = 0 for units left out and 1 for the others; h itself in a probe.
 
     Args:
@@ -35,6 +35,6 @@ def post_activation(settings: Settings, state: State, layer: int, h: Any, clock:
     if clock is None or settings.probability == 0:
         return h
     runs, batch, units = h.shape
-    u = tensors.uniforms(streams.DROPOUT, clock, layer, batch * units, h.device)  # [r, b h]
+    u = tensors.uniforms(streams.DROPOUT, clock, layer.address, batch * units, h.device)  # [r, b h]
     kept = (u >= settings.probability).view(runs, batch, units).to(h.dtype)
     return h * (kept * (1 / (1 - settings.probability)))

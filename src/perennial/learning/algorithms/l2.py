@@ -19,9 +19,8 @@ init = backprop.init
 
 
 def update(
-    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+    settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
     """w <- w - step_size (g + weight_decay w); with momentum the decay is part of the velocity."""
-    for name, w in state["weights"].items():
-        g = gradients[name] + settings.weight_decay * w
-        backprop.descend(settings, state["optimiser"], name, w, g)
+    for name, g in gradients.items():
+        backprop.descend(settings, state, name, g + settings.weight_decay * state["weights"][name], rate)

@@ -59,39 +59,40 @@ class Settings(backprop.Settings):
     )
 
 
-def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """Per hidden layer [r, h]: mean 0, variance 1, both error controls 0; gains 1 and shifts 0 join the weights."""
-    if not hasattr(network, "sizes"):
-        raise Unfit("online_normalisation: takes fully connected networks only (allowed: network: mlp)")
     weights, units = dict(weights), {}
-    for layer in range(network.layers - 1):
-        like = weights[f"bias_{layer}"]  # [r, h]
-        units[f"hidden_{layer}"] = {
+    for layer in networks.hidden:
+        incoming = layer.units(weights).incoming
+        if incoming.dim() > 3:
+            raise Unfit("online_normalisation: takes fully connected networks only (allowed: network: mlp)")
+        like = incoming[:, :, 0]  # [r, h]
+        units[layer.key] = {
             "mean": torch.zeros_like(like),
             "variance": torch.ones_like(like),
             "error_1": torch.zeros_like(like),
             "error_2": torch.zeros_like(like),
         }
         if settings.initialisation == "unit_gain":
-            unit_bound = (3 / network.sizes[layer]) ** 0.5
-            weights[f"weight_{layer}"] = weights[f"weight_{layer}"] * (unit_bound / network.bounds[layer])
+            unit_bound = (3 / incoming.shape[2]) ** 0.5
+            weights[layer.name("weight")] = weights[layer.name("weight")] * (unit_bound / layer.bound)
         if settings.affine == "learned":
-            weights[f"gain_{layer}"] = torch.ones_like(like)
-            weights[f"shift_{layer}"] = torch.zeros_like(like)
+            weights[layer.name("gain")] = torch.ones_like(like)
+            weights[layer.name("shift")] = torch.zeros_like(like)
     return {"weights": weights, "optimiser": backprop.velocity(settings, weights), "algorithm": units}
 
 
 update = backprop.update
 
 
-def pre_activation(settings: Settings, state: State, layer: int, z: Any, clock: Clock | None) -> Any:
+def pre_activation(settings: Settings, state: State, layer: Any, z: Any, clock: Clock | None) -> Any:
     """The input of the activation function: z normalised, with gain and shift, guarded.
 
     Args:
         z: [r, b, h]. The examples of a batch count one after the other, as if each came alone.
         clock: None in a probe, which leaves the state as it is.
     """
-    units, weights = state["algorithm"][f"hidden_{layer}"], state["weights"]
+    units, weights = state["algorithm"][layer.key], state["weights"]
     if clock is None and settings.probe == "stored":
         y = (z - units["mean"].unsqueeze(1)) / _root(units["variance"] + settings.epsilon).unsqueeze(1)
     else:
@@ -99,7 +100,7 @@ def pre_activation(settings: Settings, state: State, layer: int, z: Any, clock: 
             units = {name: values.clone() for name, values in units.items()}
         y = _normalise(settings, units, z)
     if settings.affine == "learned":
-        y = y * weights[f"gain_{layer}"].unsqueeze(1) + weights[f"shift_{layer}"].unsqueeze(1)
+        y = y * weights[layer.name("gain")].unsqueeze(1) + weights[layer.name("shift")].unsqueeze(1)
     if settings.guard == "layer_scaling":
         return y / _root((y * y).mean(2, keepdim=True) + settings.epsilon)
     return y.clamp(-CLAMP, CLAMP) if settings.guard == "clamp" else y

@@ -45,18 +45,24 @@ def descent(settings: Settings) -> tuple[str, Any]:
     return name, own(step_size=settings.step_size, weight_decay=settings.weight_decay, **momentum)
 
 
-def init(settings: Settings, network: Any, weights: dict[str, Any]) -> State:
+def uses(settings: Settings) -> tuple[str, ...]:
+    """Other algorithms whose code is part of this one."""
+    return (descent(settings)[0],)
+
+
+def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """What the gradient step keeps."""
     name, own = descent(settings)
-    return registry.module("algorithms", name).init(own, network, weights)
+    return registry.module("algorithms", name).init(own, networks, weights)
 
 
 def update(
-    settings: Settings, network: Any, state: State, gradients: Any, features: Any, clock: Clock
+    settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
     """w <- w - step_size (g + weight_decay w) + noise_std n, n fresh for each weight; or Adam's step, then noise."""
     name, own = descent(settings)
-    registry.module("algorithms", name).update(own, network, state, gradients, features, clock)
-    noise = tensors.noise_for(state["weights"], network.names, settings.noise, streams.NOISE, clock)
-    for name, w in state["weights"].items():
-        w.add_(noise[name], alpha=settings.noise_std)
+    registry.module("algorithms", name).update(own, networks, state, gradients, features, clock, rate)
+    weights = state["weights"]
+    noise = tensors.noise_for(weights, list(weights), settings.noise, streams.NOISE, clock)
+    for name in gradients:
+        weights[name].add_(noise[name], alpha=settings.noise_std)

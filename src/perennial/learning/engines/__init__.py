@@ -1,15 +1,24 @@
-"""How a block of runs is trained, and where. Every engine computes what the algorithm's file defines.
+"""How a group of runs is trained, and where. Every engine computes what the algorithm's file defines.
 
-`stacked`: the definition itself in PyTorch, all runs of the block in one stack. Works for every algorithm; CPU.
-`fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of
-times less. Exists for the algorithms that have a file in `engines/fused/`; CPU.
+`stacked`: the definition itself in PyTorch, all runs of the group in one stack. Takes everything; CPU.
+`fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of times
+less. CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
-pooling took. Exists for the algorithms that have a file in `engines/pooled/`; CPU.
-`graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, for
-the algorithms that have a file in `engines/graphed/`; convolutional and other ones in mini-batches, for those that have
-a file in `engines/graphed/batches/`. Made for CUDA, and runs on the CPU too.
+pooling took. CPU.
+`graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, in
+`graphed/`; convolutional and other ones in mini-batches, in `graphed/batches/`. Made for CUDA, and runs on the CPU too.
 
-An engine's trainer holds the state of a group of runs and moves it through one task at a time.
+The folder of a fast path exports
+
+    covers(need) -> str | None       why it is not made for such networks, losses or courses, if so; imports no library
+    LEARNER                          "module.Class" of its learner, within the folder
+
+and a file for each algorithm, which exports
+
+    KNOWS                            choice -> the values that the file knows; may be left out where nothing is chosen
+    unsupported(settings)            why these settings have no fast path otherwise, if so
+
+What a file does not know is refused, never trained as something else.
 """
 
 from __future__ import annotations
@@ -17,61 +26,30 @@ from __future__ import annotations
 import importlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any, Literal, get_args, get_origin
 
 from perennial import registry
 from perennial.errors import UserError
 from perennial.lazy import torch
-from perennial.problems import Task
+from perennial.learning import losses
+from perennial.learning.learner import Need
 
-NAMES = ("fused", "stacked", "graphed", "pooled")
-# What the fast paths are made for, by the folder of their algorithms' files, which begins with the engine's name. Of
-# several for the CPU the first that can train a variant is taken.
-MADE_FOR: dict[str, dict[str, tuple[str, ...]]] = {
-    "fused": {"network": ("mlp",), "procedure": ("task_stream",)},
-    "graphed": {"network": ("mlp",), "procedure": ("task_stream",)},
-    "graphed.batches": {"network": ("mlp", "convnet"), "procedure": ("task_epochs",)},
-    "pooled": {"network": ("convnet",), "procedure": ("task_epochs",)},
+#: engine -> its folders. Of several engines for the CPU the first that fits is taken.
+FOLDERS = {
+    "fused": ("fused",),
+    "pooled": ("pooled",),
+    "graphed": ("graphed", "graphed.batches"),
+    "stacked": (),
 }
-ON_CPU = ("fused", "pooled")
-ONE_BY_ONE = ("fused", "pooled")  #: engines that gain nothing from a stack: each run is a group by itself
+NAMES = tuple(FOLDERS)
+ONE_BY_ONE = (
+    "fused",
+    "pooled",
+)  #: engines that gain nothing from a stack, on the CPU: each run is a group by itself
 DEVICES = ("cpu", "cuda")
-# Left to itself, a fully connected network without a hidden layer this wide stays on the CPU, where the compiled loop
-# is at its best and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
+# Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best
+# and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
 WIDE = 512
-
-
-class Trainer(Protocol):
-    """State of a group of runs under one engine.
-
-    One that has a faster way than the definition's may also have `predict(r, x)`: the outputs [b, o] of run r for
-    inputs x [b, i] when it does not learn.
-    """
-
-    piece: (
-        int | None
-    )  #: a task may be learnt in pieces that begin at multiples of this; None: only as a whole
-
-    def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Learn task number `index` of each run; the performance before each update, [r, steps].
-
-        Squared error for a regression; 1 or 0 for a right or wrong class; of a mini-batch the mean.
-
-        Args:
-            start, stop: the piece of the task, in steps; the state is that before `start`.
-        """
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """The whole state as nested dicts of numpy arrays with leading axis r: branches weights, buffers,
-        optimiser, algorithm, problem. The same layout under every engine."""
-        ...
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take over a state, as returned by `state`."""
-        ...
 
 
 class Unsupported(UserError, ValueError):
@@ -79,40 +57,108 @@ class Unsupported(UserError, ValueError):
 
 
 def fast_path(folder: str, algorithm: str) -> Any | None:
-    """An algorithm's file in one of the folders of `MADE_FOR`, if it has one."""
-    name = f"perennial.learning.engines.{folder}.{algorithm}"
+    """An algorithm's file in the folder of a fast path, if it has one."""
+    name = f"{__name__}.{folder}.{algorithm}"
     return importlib.import_module(name) if find_spec(name) else None
 
 
-def fused_module(algorithm: str) -> Any | None:
-    """The compiled loop of an algorithm, if it has one."""
-    return fast_path("fused", algorithm)
+def fits(engine: str, need: Need) -> str | None:
+    """Why an engine cannot serve a need, or None when it can."""
+    if not FOLDERS[engine]:
+        return None
+    reasons = [_why_not(folder, need) for folder in FOLDERS[engine]]
+    return (
+        None
+        if None in reasons
+        else next(iter(reasons))
+        if len(reasons) == 1
+        else _nearest(engine, need, reasons)
+    )
 
 
-def choose(settings: dict[str, Any], wanted: str = "auto", device: str = "auto") -> str:
-    """The engine for a variant. Left to itself: `graphed` where there is a GPU, else `fused` or `pooled`, else
-    `stacked`.
+def _nearest(engine: str, need: Need, reasons: list[str | None]) -> str:
+    """Of the reasons of several folders that of the one whose course and network fit."""
+    covered = [not _folder(folder).covers(need) for folder in FOLDERS[engine]]
+    return str(reasons[covered.index(True)] if any(covered) else reasons[need.batch > 1])
+
+
+def _folder(folder: str) -> Any:
+    return importlib.import_module(f"{__name__}.{folder}")
+
+
+def _why_not(folder: str, need: Need) -> str | None:
+    """Why the fast path of a folder does not serve a need, if so."""
+    if reason := _folder(folder).covers(need):
+        return reason
+    name = need.algorithm["name"]
+    module = fast_path(folder, name)
+    if module is None:
+        return f"algorithm '{name}' has no file in engines/{folder.replace('.', '/')}"
+    hyper = registry.parse("algorithms", dict(need.algorithm))
+    return unknown_choice(hyper, getattr(module, "KNOWS", {})) or module.unsupported(hyper)
+
+
+def choices(settings: type) -> dict[str, tuple[str, ...]]:
+    """The settings that choose between ways, with their values: those whose type is a Literal of words."""
+    fields = {key: field.annotation for key, field in settings.model_fields.items()}
+    return {key: get_args(kind) for key, kind in fields.items() if get_origin(kind) is Literal}
+
+
+def unknown_choice(hyper: Any, knows: dict[str, tuple[str, ...]]) -> str | None:
+    """The first choice of some settings that a fast file does not know, in words; None when it knows them all."""
+    for key in choices(type(hyper)):
+        value, known = getattr(hyper, key), knows.get(key, ())
+        if value not in known:
+            allowed = ", ".join(known) or "none"
+            return f"it has no fast path for {key} '{value}' (it knows: {allowed})"
+    return None
+
+
+def refused(what: str, given: str, known: tuple[str, ...]) -> str | None:
+    """`it has no fast path for loss 'hinge' (it knows: ...)`, or None where it is known; for `covers`."""
+    return (
+        None if given in known else f"it has no fast path for {what} '{given}' (it knows: {', '.join(known)})"
+    )
+
+
+def modules(need: Need) -> list[str]:
+    """The code that a variant may be trained by: the definition's engine, and fast files of the engines that fit."""
+    found = [f"{__name__}.stacked"]
+    for folders in FOLDERS.values():
+        for folder in folders:
+            name = f"{__name__}.{folder}.{need.algorithm['name']}"
+            if find_spec(name) and _folder(folder).covers(need) is None:
+                uses = getattr(
+                    registry.module("algorithms", need.algorithm["name"]), "uses", lambda settings: ()
+                )
+                others = uses(registry.parse("algorithms", dict(need.algorithm)))
+                learner = _folder(folder).LEARNER.rpartition(".")[0]
+                found += [name, *(f"{__name__}.{folder}.{part}" for part in (*others, learner))]
+    return [module for module in found if find_spec(module)]
+
+
+def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:
+    """The engine for a need. Left to itself: `graphed` where there is a GPU, else `fused` or `pooled`, else `stacked`.
 
     Raises:
         Unsupported: when `wanted` names an engine that cannot train the variant, or no engine can on that device.
     """
     if wanted not in ("auto", *NAMES):
         raise Unsupported(f"engine: '{wanted}' is not one of auto, {', '.join(NAMES)}")
-    if wanted == "auto" and (device == "cuda" or (device == "auto" and _is_wide(settings) and cuda_here())):
-        reason = _why_not("graphed", settings)
+    if wanted == "auto" and (device == "cuda" or (device == "auto" and is_wide(need) and cuda_here())):
+        reason = fits("graphed", need)
         if device == "cuda" and reason:
             raise Unsupported(f"device: cuda: engine graphed cannot train this variant: {reason}")
         if reason is None:
             return "graphed"
     if wanted == "auto":
-        return next((engine for engine in ON_CPU if _why_not(engine, settings) is None), "stacked")
-    reason = _why_not(wanted, settings) if wanted != "stacked" else None
-    if reason:
+        return next((engine for engine in ONE_BY_ONE if fits(engine, need) is None), "stacked")
+    if reason := fits(wanted, need):
         raise Unsupported(f"engine: {wanted} cannot train this variant: {reason}")
     return wanted
 
 
-def place(engine: str, device: str = "auto") -> str:
+def device_of(engine: str, device: str = "auto") -> str:
     """The device that an engine uses, cpu or cuda.
 
     Raises:
@@ -138,50 +184,51 @@ def cuda_here() -> bool:
     return driver and torch.cuda.is_available()
 
 
-def _is_wide(settings: dict[str, Any]) -> bool:
-    """Whether a GPU gains: a channel counts at all its places."""
-    network = settings["network"]
-    return bool(network.get("channels")) or max(network.get("hidden") or [0]) >= WIDE
+def is_wide(need: Need) -> bool:
+    """Whether a GPU gains: some hidden layer has many numbers for each example."""
+    parsed = ((one["name"], registry.parse("networks", dict(one))) for one in need.networks.values())
+    return max((registry.module("networks", name).width(own) for name, own in parsed), default=0) >= WIDE
 
 
-def _why_not(engine: str, settings: dict[str, Any]) -> str | None:
-    """Why an engine has no fast path for a variant, if so."""
-    name, folders = settings["algorithm"]["name"], [key for key in MADE_FOR if engine_of(key) == engine]
-    for kind in ("network", "procedure"):  # an engine may have several folders
-        asked, allowed = settings[kind]["name"], [own for key in folders for own in MADE_FOR[key][kind]]
-        if asked not in allowed:
-            return f"it has no fast path for {kind} '{asked}' (allowed: {', '.join(dict.fromkeys(allowed))})"
-        folders = [key for key in folders if asked in MADE_FOR[key][kind]]
-    module = fast_path(folders[0], name)
-    if module is None:
-        return f"algorithm '{name}' has no file in engines/{folders[0].replace('.', '/')}"
-    return module.unsupported(registry.parse("algorithms", settings["algorithm"]))
+def task_learner(
+    engine: str,
+    settings: dict[str, Any],
+    need: Need,
+    problem: Any,
+    networks: Any,
+    seeds: list[int],
+    device: str = "cpu",
+) -> Any:
+    """A fresh `TaskLearner`; give it a state with `load` before training.
+
+    Args:
+        engine: as from `choose`.
+        settings: canonical settings of the variant.
+        problem: one run's problem.
+        networks: of one run: a single one, called `losses.NETWORK`.
+        seeds: one per run, in the order of axis r.
+        device: as from `device_of`.
+    """
+    if engine == "stacked":
+        from perennial.learning.engines.stacked import StackedLearner
+
+        return StackedLearner(settings["algorithm"], networks, seeds, need.loss, need.batch)
+    folder = next(folder for folder in FOLDERS[engine] if _folder(folder).covers(need) is None)
+    file, _, name = _folder(folder).LEARNER.rpartition(".")
+    made = getattr(importlib.import_module(f"{__name__}.{folder}.{file}"), name)
+    network = networks.views[losses.NETWORK].network
+    arguments = (settings, problem, network, seeds)
+    return made(*arguments, device) if engine == "graphed" else made(*arguments)
 
 
-def engine_of(folder: str) -> str:
-    """The engine to which a folder of `MADE_FOR` belongs."""
-    return folder.partition(".")[0]
+def learner(engine: str, need: Need, networks: Any, seeds: list[int]) -> Any:
+    """A fresh `Learner` that takes single steps; give it a state with `load` first.
 
+    Raises:
+        Unsupported: the engine has no way to take single steps.
+    """
+    if engine != "stacked":
+        raise Unsupported(f"engine: {engine} learns whole tasks only (allowed here: auto, stacked)")
+    from perennial.learning.engines.stacked import StackedLearner
 
-def trainer(
-    engine: str, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int], device: str = "cpu"
-) -> Trainer:
-    """A fresh trainer; give it a state with `load` before training."""
-    if engine == "graphed":
-        from perennial.learning.engines.graphed.batches.trainer import BatchTrainer
-        from perennial.learning.engines.graphed.trainer import GraphedTrainer
-
-        in_batches = "batch_size" in settings.get("procedure", {})
-        made = BatchTrainer if in_batches else GraphedTrainer
-        return made(settings, problem, network, seeds, device)
-    if engine == "fused":
-        from perennial.learning.engines.fused.trainer import FusedTrainer
-
-        return FusedTrainer(settings, problem, network, seeds)
-    if engine == "pooled":
-        from perennial.learning.engines.pooled.trainer import PooledTrainer
-
-        return PooledTrainer(settings, problem, network, seeds)
-    from perennial.learning.engines.stacked import StackedTrainer
-
-    return StackedTrainer(settings, problem, network, seeds)
+    return StackedLearner(need.algorithm, networks, seeds, batch=need.batch)

@@ -1,4 +1,4 @@
-"""The definition as an engine: PyTorch with autograd, all runs of a block in one stack.
+"""The definition as an engine: PyTorch with autograd, all runs of a group in one stack.
 
 No operation mixes two runs. For fully connected networks, one example per run and step, that is enough to keep a
 run's bits its own. Otherwise each run is a stack by itself: libraries choose how they convolve, or multiply two
@@ -7,163 +7,190 @@ matrices, by the place of these in memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
-from perennial.learning import algorithms
+from perennial.learning import algorithms, losses, tree
 from perennial.learning.algorithms import Clock
+from perennial.learning.learner import State
+from perennial.learning.losses import NETWORK, LossSpec
+from perennial.learning.views import Networks
 from perennial.problems import Task
 
 PIECE = 1000  # steps: a second or a few
 TEST_BATCH = 100  # examples that are predicted at once
 
 
-class StackedTrainer:
-    """A stack of runs of one variant; see `perennial.learning.engines.Trainer`.
+class StackedLearner:
+    """A `Learner` for anything, and a `TaskLearner`; see `perennial.learning.learner`.
 
     Args:
-        settings: canonical settings of the variant.
-        problem: one run's problem (its loss is used).
-        network: shape of the network.
+        algorithm: settings with the algorithm's name.
+        networks: of one run.
         seeds: one per run, in the order of axis r.
+        loss: of tasks, if there are any.
+        batch: examples of a step.
     """
 
     piece = PIECE
 
-    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
+    def __init__(
+        self,
+        algorithm: Mapping[str, Any],
+        networks: Networks,
+        seeds: list[int],
+        loss: LossSpec | None = None,
+        batch: int = 1,
+    ) -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
-        self.algorithm = registry.module("algorithms", settings["algorithm"]["name"])
-        self.hyper = registry.parse("algorithms", settings["algorithm"])
-        self.network, self.seeds, self.loss = network, seeds, problem.loss
-        together = getattr(network, "stackable", False) and "batch_size" not in settings.get("procedure", {})
-        size = len(seeds) if together else 1
+        self.algorithm = registry.module("algorithms", algorithm["name"])
+        self.hyper = registry.parse("algorithms", dict(algorithm))
+        self.networks, self.seeds, self.loss = networks, seeds, loss
+        size = len(seeds) if networks.stackable and batch == 1 else 1
         self._runs = [slice(first, first + size) for first in range(0, len(seeds), size)]  # of each stack
-        self._states: list[dict[str, Any]] = []
+        self._states: list[State] = []
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
         self._states = [
-            self._begun(_map(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
+            self._begun(tree.each(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]
 
-    def _begun(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _begun(self, state: State) -> State:
         """One stack's state with all its branches."""
         if "algorithm" in state:
             return state
-        fresh = self.algorithm.init(self.hyper, self.network, state["weights"])
+        fresh = self.algorithm.init(self.hyper, self.networks, state["weights"])
         return {"buffers": {}, "problem": {}, **state, **fresh}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """The state as numpy arrays (copies)."""
-        return _joined([_map(lambda tensor: tensor.detach().numpy(), state) for state in self._states])
+        return tree.joined(
+            [tree.each(lambda tensor: tensor.detach().numpy(), state) for state in self._states]
+        )
+
+    def step(
+        self, loss: LossSpec, batch: Mapping[str, np.ndarray], clock: Clock, rate: float = 1.0
+    ) -> np.ndarray:
+        """One update of every run from a batch [r, b, ...]; the performance before it, [r]."""
+        performance = np.empty(len(self.seeds))
+        for runs, state in zip(self._runs, self._states, strict=True):
+            own = {name: _shown(array[runs], state) for name, array in batch.items()}
+            own_clock = clock._replace(seeds=self.seeds[runs])
+            performance[runs] = take_step(
+                self.algorithm, self.hyper, self.networks, state, loss, own, own_clock, rate
+            )
+        return performance
+
+    def predict(self, run: int, x: np.ndarray, name: str = NETWORK) -> np.ndarray:
+        """Outputs of one run's network as its algorithm shows them when it does not learn: x [b, i] -> [b, o]."""
+        stack = next(k for k, runs in enumerate(self._runs) if runs.start <= run < runs.stop)
+        r = run - self._runs[stack].start
+        own = tree.each(lambda tensor: tensor[r : r + 1], self._states[stack])
+        return forward(self.algorithm, self.hyper, self.networks, own, x, name)
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn one task, or a piece of it, in every run: performance [r, steps]."""
+        assert self.loss is not None, "tasks need a loss"
         stop = tasks[0].steps if stop is None else stop
         performance = np.empty((len(tasks), stop - start))
-        for runs, state in zip(self._runs, self._states, strict=True):
-            for step in range(start, stop):
-                clock = Clock(self.seeds[runs], index, step)
-                performance[runs, step - start] = self._step(state, tasks[runs], clock)
+        for step in range(start, stop):
+            rows = [task.order[step * task.batch : (step + 1) * task.batch] for task in tasks]
+            batch = {
+                "inputs": np.stack([task.rows(shown) for task, shown in zip(tasks, rows, strict=True)]),
+                "targets": np.stack([task.targets[shown] for task, shown in zip(tasks, rows, strict=True)]),
+            }
+            performance[:, step - start] = self.step(self.loss, batch, Clock(self.seeds, index, step))
         return performance
 
-    def _step(self, state: dict[str, Any], tasks: list[Task], clock: Clock) -> np.ndarray:
-        """Forward, backward and the algorithm's update of one stack; the performance before it, [r]."""
-        weights = state["weights"]
-        x, y = _batch(tasks, clock.step, weights["bias_0"].dtype)
-        leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
-        hooks = algorithms.hooks(self.algorithm, self.hyper, {**state, "weights": leaves}, clock)
-        outputs, features = self.network.forward(leaves, x, **hooks)
-        loss, performance = judge(self.loss, outputs, y)
-        gradients = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
-        with torch.no_grad():
-            features = [h.detach() for h in features]
-            self.algorithm.update(self.hyper, self.network, state, gradients, features, clock)
-        return performance.detach().numpy()
+
+def _shown(array: np.ndarray, state: State) -> Any:
+    """A copy, which torch lays where it likes it; floating numbers in the precision of the weights."""
+    precision = next(iter(state["weights"].values())).dtype
+    return torch.tensor(
+        array, dtype=precision if array.dtype.kind == "f" or array.dtype == np.uint8 else None
+    )
 
 
-def judge(kind: str, outputs: Any, y: Any) -> tuple[Any, Any]:
-    """Loss, a mean over the batch, summed over the (independent) runs; and the performance of each run, [r].
+def take_step(
+    algorithm: Any,
+    hyper: Any,
+    networks: Networks,
+    state: State,
+    loss: LossSpec,
+    batch: Mapping[str, Any],
+    clock: Clock,
+    rate: Any,
+) -> Any:
+    """Forward, backward and the algorithm's update of one stack, in place; the performance before it, [r].
+
+    It asks nothing of the host, so that it can be recorded.
+    """
+    leaves = {name: w.detach().requires_grad_() for name, w in state["weights"].items()}
+    features: dict[str, Any] = {}
+
+    def run(name: str, x: Any) -> Any:
+        view, shown = networks.views[name], {**state, "weights": leaves}
+        hooks = algorithms.hooks(algorithm, hyper, shown, clock, networks, name)
+        outputs, hidden = view.network.forward(view.own(leaves), x, **hooks)
+        for index, h in enumerate(hidden):
+            key = networks.layer(name, index).key
+            features[key] = h if key not in features else torch.cat([features[key], h], dim=1)  # [r, b, h]
+        return outputs
+
+    with torch.enable_grad():
+        each, performance = losses.get(loss.name)(run, batch, loss.settings)  # [r]
+        found = torch.autograd.grad(each.sum(), list(leaves.values()), allow_unused=True)
+    gradients = {name: g for name, g in zip(leaves, found, strict=True) if g is not None}
+    with torch.no_grad():
+        shown = {key: h.detach() for key, h in features.items()}
+        algorithm.update(hyper, networks, state, gradients, shown, clock, rate)
+    return performance.detach()
+
+
+def forward(
+    algorithm: Any, hyper: Any, networks: Networks, state: State, x: np.ndarray, name: str = NETWORK
+) -> np.ndarray:
+    """Outputs [b, o] of one run as its algorithm shows them when it does not learn, for inputs x [b, i].
 
     Args:
-        kind: squared_error or cross_entropy.
-        outputs: [r, b, o].
-        y: [r, b].
+        state: tensors of a single run, axis r of length 1; nothing in it changes.
     """
-    if kind == "squared_error":
-        error = (outputs[:, :, 0] - y.to(outputs.dtype)) ** 2  # [r, b]
-        return error.sum() / y.shape[1], error.mean(1)
-    loss = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum")
-    return loss / y.shape[1], (outputs.argmax(2) == y).to(torch.float64).mean(1)
-
-
-def _batch(tasks: list[Task], step: int, dtype: Any) -> tuple[Any, Any]:
-    """What one step shows: inputs [r, b, i] and targets [r, b]. Copies, which torch lays where it likes them."""
-    rows = [task.order[step * task.batch : (step + 1) * task.batch] for task in tasks]
-    x = np.stack([task.rows(shown) for task, shown in zip(tasks, rows, strict=True)])
-    y = np.stack([task.targets[shown] for task, shown in zip(tasks, rows, strict=True)])
-    return torch.tensor(x, dtype=dtype), torch.tensor(y)
-
-
-def predict(settings: dict[str, Any], network: Any, state: dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """Outputs of one run as its algorithm shows them when it does not learn: x [b, i] -> [b, o].
-
-    Args:
-        settings: of the algorithm.
-        state: as from `Trainer.state`, of a single run, axis r of length 1; nothing in it changes.
-    """
-    own = _map(torch.tensor, state)
-    hooks = _probe_hooks(settings, own)
-    inputs = torch.tensor(x, dtype=own["weights"]["bias_0"].dtype)[None]  # [b, i] -> [1, b, i]
+    view = networks.views[name]
+    hooks = algorithms.hooks(algorithm, hyper, state, None, networks, name)
+    weights = view.own(state["weights"])
+    inputs = torch.tensor(x, dtype=next(iter(weights.values())).dtype)[None]  # [b, i] -> [1, b, i]
     with torch.no_grad():
         parts = [
-            network.forward(own["weights"], part, **hooks)[0][0] for part in inputs.split(TEST_BATCH, dim=1)
+            view.network.forward(weights, part, **hooks)[0][0] for part in inputs.split(TEST_BATCH, dim=1)
         ]
     return torch.cat(parts).numpy()
 
 
-def probe(settings: dict[str, Any], network: Any, state: dict[str, Any], x: np.ndarray) -> list[np.ndarray]:
+def probe(
+    settings: Mapping[str, Any], networks: Networks, state: State, x: np.ndarray, name: str = NETWORK
+) -> list[np.ndarray]:
     """Hidden activations of one run as its algorithm shows them: x [b, i] -> a list of [b, h].
 
     In plain numpy where the algorithm leaves the forward pass alone.
 
     Args:
         settings: of the algorithm.
-        state: as from `Trainer.state`, of a single run, axis r of length 1; nothing in it changes.
+        state: numpy arrays of a single run, axis r of length 1; nothing in it changes.
     """
-    if not _probe_hooks(settings, state):
-        return network.features({name: w[0] for name, w in state["weights"].items()}, x)
-    own = _map(torch.tensor, state)
+    algorithm, hyper = (
+        registry.module("algorithms", settings["name"]),
+        registry.parse("algorithms", dict(settings)),
+    )
+    view = networks.views[name]
+    if not algorithms.hooks(algorithm, hyper, state, None, networks, name):
+        return view.network.features({name: w[0] for name, w in view.own(state["weights"]).items()}, x)
+    own = tree.each(torch.tensor, state)
     with torch.no_grad():
-        hooks = _probe_hooks(settings, own)
-        _, features = network.forward(
-            own["weights"], torch.from_numpy(x)[None], **hooks
-        )  # [b, i] -> [1, b, i]
+        hooks = algorithms.hooks(algorithm, hyper, own, None, networks, name)
+        _, features = view.network.forward(view.own(own["weights"]), torch.from_numpy(x)[None], **hooks)
     return [h[0].numpy() for h in features]
-
-
-def _probe_hooks(settings: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    algorithm = registry.module("algorithms", settings["name"])
-    return algorithms.hooks(algorithm, registry.parse("algorithms", settings), state, None)
-
-
-def run_of(state: dict[str, Any], run: int) -> dict[str, Any]:
-    """The state of one run of a stack, axis r of length 1."""
-    return _map(lambda array: np.ascontiguousarray(array[run : run + 1]), state)
-
-
-def _map(function: Any, tree: Any) -> Any:
-    """Apply a function to every leaf of nested dicts."""
-    if isinstance(tree, dict):
-        return {key: _map(function, value) for key, value in tree.items()}
-    return function(tree)
-
-
-def _joined(trees: list[Any]) -> Any:
-    """Nested dicts of equal keys, leaves joined along axis r; copies."""
-    if isinstance(trees[0], dict):
-        return {key: _joined([tree[key] for tree in trees]) for key in trees[0]}
-    return np.concatenate(trees)

@@ -7,15 +7,30 @@ image where the inputs are one. A network holds no weights. It has
     names          of the weights [r, ...], among them `weight_l` and `bias_l` [r, o] of each layer l
     bounds         of each layer's initial weights
     stackable      True if with one example a step a run's bits do not depend on its place in a stack of runs
-    init, forward, features
+    init(seed, task, dtype, address)   fresh weights of one run; `address` is added to the layer in the random streams
+    forward, features
 
 A hidden layer's activations are [r, b, h p]: h units, each at p places of the image (1 where there is none). An
 algorithm that deals with single units need not know what a layer is like. For it a network has
 
-    incoming(arrays, layer)      [r, h, i, ...] the weights of all that each unit receives
-    outgoing(arrays, layer)      [r, h, p, o, ...] the weights that the next layer has for each unit, apart for places
-                                 that it tells apart; p = 1 where it does not
+    units(arrays, layer)         what each unit owns: `Units`, views of any arrays shaped like the weights
     by_unit(layer, features)     [r, b, h, p] activations, of tensors or arrays
 
-The first two are views of any arrays shaped like the weights: what is written there is written to the weights.
+What is written to the views is written to the arrays.
 """
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Units(NamedTuple):
+    """What the units of a hidden layer own, in arrays shaped like the weights (or like one optimiser memory)."""
+
+    incoming: Any  #: [r, h, i, ...] weights of all that each unit receives
+    outgoing: tuple[
+        Any, ...
+    ]  #: [r, h, p, o, ...] weights that each next layer has for each unit; p = 1: alike everywhere
+    affine: tuple[tuple[Any, float], ...]  #: ([r, h], fresh value): biases, gains
+    statistics: tuple[tuple[Any, float], ...] = ()  #: ([r, h], fresh value): running means and variances
+    next_biases: tuple[Any, ...] = ()  #: [r, o] biases of each next layer

@@ -19,6 +19,7 @@ from pydantic import Field
 from perennial import streams
 from perennial.lazy import torch
 from perennial.learning.algorithms import Hook
+from perennial.learning.networks import Units
 from perennial.learning.networks.mlp import keep, linear
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit
@@ -33,6 +34,12 @@ class Settings(Base):
 
     channels: list[Count] = Field([32, 64, 128], min_length=1, description="channels of each convolution")
     hidden: list[Count] = Field([128, 128], description="units of each fully connected hidden layer")
+
+
+def width(settings: Settings) -> int:
+    """Numbers of the first layer for one image of 32x32, pooled: a channel counts at all its places."""
+    side = (32 - FIRST_KERNEL + 1) // POOL
+    return settings.channels[0] * side * side
 
 
 class Network:
@@ -63,21 +70,25 @@ class Network:
                 what = f"channels: {self.convolutions} convolutions are too many for images of {shape[1]}x{shape[2]}"
                 raise Unfit(f"convnet: {what} (must be at most {layer})")
             self.images.append((channels, *size))
-        self.units = [*settings.channels, *settings.hidden, outputs]  #: of each layer: channels, or units
-        self.layers = len(self.units)
+        self.widths = [*settings.channels, *settings.hidden, outputs]  #: of each layer: channels, or units
+        self.layers = len(self.widths)
         self.names = [f"{kind}_{layer}" for layer in range(self.layers) for kind in ("weight", "bias")]
         self.shapes = [self._shape(layer) for layer in range(self.layers)]  #: of each layer's weights
         self.bounds = [self._fan_in(layer) ** -0.5 for layer in range(self.layers)]
 
-    def init(self, seed: int, task: int = 0, dtype: str = "float32") -> dict[str, np.ndarray]:
+    def init(
+        self, seed: int, task: int = 0, dtype: str = "float32", address: int = 0
+    ) -> dict[str, np.ndarray]:
         """Fresh weights of one run, without the axis r: of each layer one draw, its weights and then its biases.
 
         `task` is 0 for the usual single initialisation, or the task at which a network is made anew.
         """
         weights: dict[str, np.ndarray] = {}
-        for layer, (shape, o) in enumerate(zip(self.shapes, self.units, strict=True)):
+        for layer, (shape, o) in enumerate(zip(self.shapes, self.widths, strict=True)):
             count = int(np.prod(shape))
-            u = streams.uniforms(streams.Place(streams.INIT, seed, task=task, layer=layer), count + o)
+            u = streams.uniforms(
+                streams.Place(streams.INIT, seed, task=task, layer=address + layer), count + o
+            )
             sample = (u.astype(dtype) * 2 - 1) * np.dtype(dtype).type(self.bounds[layer])
             weights[f"weight_{layer}"], weights[f"bias_{layer}"] = (
                 sample[:count].reshape(shape),
@@ -143,11 +154,20 @@ class Network:
         weight = arrays[f"weight_{layer + 1}"]
         if layer + 1 < self.convolutions:
             return weight.transpose(1, 2).unsqueeze(2)  # [r, o, h, k, k]
-        return weight.unflatten(1, (self.units[layer], -1))  # [r, h p, o]
+        return weight.unflatten(1, (self.widths[layer], -1))  # [r, h p, o]
+
+    def units(self, arrays: dict[str, Any], layer: int) -> Units:
+        """What each unit of a hidden layer owns; see `perennial.learning.networks`."""
+        return Units(
+            self.incoming(arrays, layer),
+            (self.outgoing(arrays, layer),),
+            ((arrays[f"bias_{layer}"], 0.0),),
+            next_biases=(arrays[f"bias_{layer + 1}"],),
+        )
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h p] by unit and place: [r, b, h, p]."""
-        return features.reshape(*features.shape[:2], self.units[layer], -1)
+        return features.reshape(*features.shape[:2], self.widths[layer], -1)
 
     def _kernel(self, layer: int) -> int:
         return KERNEL if layer else FIRST_KERNEL
@@ -156,12 +176,12 @@ class Network:
         """Number of inputs of a unit."""
         if layer < self.convolutions:
             return self.images[layer][0] * self._kernel(layer) ** 2
-        return self.units[layer - 1] if layer > self.convolutions else int(np.prod(self.images[-1]))
+        return self.widths[layer - 1] if layer > self.convolutions else int(np.prod(self.images[-1]))
 
     def _shape(self, layer: int) -> tuple[int, ...]:
         if layer < self.convolutions:
-            return self.units[layer], self.images[layer][0], self._kernel(layer), self._kernel(layer)
-        return self._fan_in(layer), self.units[layer]
+            return self.widths[layer], self.images[layer][0], self._kernel(layer), self._kernel(layer)
+        return self._fan_in(layer), self.widths[layer]
 
 
 def apart(images: Any, weight: Any, bias: Any) -> Any:

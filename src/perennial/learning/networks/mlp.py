@@ -16,6 +16,7 @@ from pydantic import Field
 from perennial import streams
 from perennial.lazy import torch
 from perennial.learning.algorithms import Hook
+from perennial.learning.networks import Units
 from perennial.settings import Settings as Base
 
 GAINS = {
@@ -31,6 +32,11 @@ class Settings(Base):
     activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish"] = Field(
         "relu", description="activation of the hidden units"
     )
+
+
+def width(settings: Settings) -> int:
+    """Numbers of the largest hidden layer for one example."""
+    return max(settings.hidden, default=0)
 
 
 def bounds(activation: str, sizes: tuple[int, ...]) -> list[float]:
@@ -63,16 +69,19 @@ class Network:
         self.sizes = (inputs, *settings.hidden, outputs)
         self.layers = len(self.sizes) - 1
         self.names = [f"{kind}_{layer}" for layer in range(self.layers) for kind in ("weight", "bias")]
+        self.shapes = list(zip(self.sizes, self.sizes[1:], strict=False))  #: of each layer's weights
         self.bounds = bounds(self.activation, self.sizes)
 
-    def init(self, seed: int, task: int = 0, dtype: str = "float32") -> dict[str, np.ndarray]:
+    def init(
+        self, seed: int, task: int = 0, dtype: str = "float32", address: int = 0
+    ) -> dict[str, np.ndarray]:
         """Fresh weights of one run: `weight_l` [i, o], `bias_l` [o].
 
         `task` is 0 for the usual single initialisation, or the task at which a network is made anew.
         """
         weights: dict[str, np.ndarray] = {}
         for layer, (i, o) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            u = streams.uniforms(streams.Place(streams.INIT, seed, task=task, layer=layer), i * o)
+            u = streams.uniforms(streams.Place(streams.INIT, seed, task=task, layer=address + layer), i * o)
             sample = (u.astype(dtype) * 2 - 1) * np.dtype(dtype).type(self.bounds[layer])
             weights[f"weight_{layer}"] = sample.reshape(i, o).astype(dtype)
             weights[f"bias_{layer}"] = np.zeros(o, dtype)
@@ -114,6 +123,15 @@ class Network:
     def outgoing(self, arrays: dict[str, Any], layer: int) -> Any:
         """What each unit of a hidden layer gives: [r, h, p, o], a view; a unit has p = 1 place."""
         return arrays[f"weight_{layer + 1}"].unsqueeze(2)  # [r, h, o]
+
+    def units(self, arrays: dict[str, Any], layer: int) -> Units:
+        """What each unit of a hidden layer owns; see `perennial.learning.networks`."""
+        return Units(
+            self.incoming(arrays, layer),
+            (self.outgoing(arrays, layer),),
+            ((arrays[f"bias_{layer}"], 0.0),),
+            next_biases=(arrays[f"bias_{layer + 1}"],),
+        )
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h] by unit and place: [r, b, h, p]."""

@@ -34,10 +34,18 @@ from perennial.streams.compiled import block, fill_uniforms, uniform
 
 REPLACEMENT = streams.REPLACEMENT
 REFRESH = CUT
-UTILITIES = (
-    "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
-    "random",
-)  # fmt: skip
+KNOWS = {
+    "utility": (
+        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+        "random",
+    ),
+    "count": ("eligible", "layer_width"),
+    "fraction": ("accumulate", "bernoulli"),
+    "bias_transfer": ("off", "on"),
+    "optimiser": ("sgd", "adam"),
+    "renewed_velocity": ("kept", "zero"),
+    "adam_bias_correction": ("standard", "gnt_bug"),
+}  # fmt: skip
 CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, FEATURE_BY_INPUT, RANDOM = range(7)
 KIND, MATURITY, BY_WIDTH, BERNOULLI = range(4)  # places in the array of choices; TRANSFER is the next
 DESCENT = 9  # place of the gradient step's own arrays
@@ -63,7 +71,7 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
         units[UTILITY, layer, :n], units[MEAN, layer, :n] = own["utility"][run], own["mean_feature"][run]
         ages[layer, :n], saved[layer] = own["age"][run], own["saved"][run]
     choices = np.array([
-        UTILITIES.index(settings.utility), settings.maturity_threshold, settings.count == "layer_width",
+        KNOWS["utility"].index(settings.utility), settings.maturity_threshold, settings.count == "layer_width",
         settings.fraction == "bernoulli", settings.bias_transfer == "on",
     ])  # fmt: skip
     chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from perennial import streams
-from perennial.learning.algorithms.cbp import UNIT_STRIDE
+from perennial.learning.algorithms._renewal import UNIT_STRIDE
 from perennial.learning.engines.fused.layout import INNER, Layout
 from perennial.learning.networks.mlp import bounds
 from perennial.streams.compiled import fill_uniforms

@@ -11,12 +11,14 @@ from numba import njit
 
 from perennial import streams
 from perennial.learning.algorithms.shrink_and_perturb import Settings, descent
-from perennial.learning.engines import fused_module
+from perennial.learning.engines import fast_path
 from perennial.learning.engines.fused.backprop import unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, of_part
 from perennial.streams.compiled import fill_normals, fill_sum4
 
-__all__ = ["hooks", "pack", "unpack", "unsupported"]
+__all__ = ["KNOWS", "hooks", "pack", "unpack", "unsupported"]
+
+KNOWS = {"noise": ("gaussian", "sum4"), "optimiser": ("sgd", "adam")}
 
 NOISE = streams.NOISE
 DESCENT, PERTURBATION = range(2)  # the two parts of the algorithm's arrays
@@ -28,19 +30,19 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
     buffer = np.zeros(-(-_starts(layout)[-1] // whole) * whole, np.float32)
     std, normal = np.array([settings.noise_std], layout.dtype), np.array([settings.noise == "gaussian"])
     name, own = descent(settings)
-    return fused_module(name).pack(own, layout, state, run), (std, normal, buffer)
+    return fast_path("fused", name).pack(own, layout, state, run), (std, normal, buffer)
 
 
 def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
     """What the descent keeps; noise keeps nothing."""
     name, _ = descent(settings)
-    return fused_module(name).unpack(settings, layout, own[DESCENT])
+    return fast_path("fused", name).unpack(settings, layout, own[DESCENT])
 
 
 def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The update of L2 or of Adam, then noise."""
     name, own = descent(settings)
-    step = of_part(fused_module(name).hooks(own, layout), DESCENT)
+    step = of_part(fast_path("fused", name).hooks(own, layout), DESCENT)
     add = in_turn([_add_noise(layout, layer) for layer in range(layout.layers)])
 
     @njit(**INNER)

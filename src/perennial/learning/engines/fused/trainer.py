@@ -8,7 +8,8 @@ import numpy as np
 
 from perennial import registry
 from perennial.datasets._per_array import per_array
-from perennial.learning.engines import fused_module
+from perennial.learning import tree
+from perennial.learning.engines import fast_path
 from perennial.learning.engines.fused.layout import CUT, Layout
 from perennial.learning.engines.fused.loop import compile_loop, workspace
 from perennial.problems import Task
@@ -31,7 +32,10 @@ class FusedTrainer:
 
     def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
         name = settings["algorithm"]["name"]
-        self.module, self.hyper = fused_module(name), registry.parse("algorithms", settings["algorithm"])
+        self.module, self.hyper = (
+            fast_path("fused", name),
+            registry.parse("algorithms", settings["algorithm"]),
+        )
         self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
         self.seeds, self.network = seeds, network
         weights = sum(i * o for i, o in zip(network.sizes, network.sizes[1:], strict=False))
@@ -61,7 +65,7 @@ class FusedTrainer:
             }
             for net, own in self._runs
         ]
-        return _stack(runs)
+        return tree.stacked(runs)
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn one task, or a piece of it, in every run: performance [r, steps]."""
@@ -77,7 +81,7 @@ class FusedTrainer:
         return performance
 
     def _data(self, task: Task) -> tuple:
-        """The task for the loop: its table, and which input shows which column (or the other way round)."""
+        """The task for the loop: its table, and which column each input shows."""
         n, inputs = task.inputs.shape
         if not self.layout.skips[0]:
             table = np.zeros((n, self.layout.lengths[0] if self.layout.turned else inputs), self.layout.dtype)
@@ -99,10 +103,3 @@ def sparse(inputs: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray, np.n
     start = np.concatenate([[0], np.cumsum(np.count_nonzero(there, axis=1))])
     columns = np.arange(inputs.shape[1], dtype=np.uint16 if inputs.shape[1] <= 2**16 else np.int64)
     return start, np.broadcast_to(columns, inputs.shape)[there], inputs[there].astype(dtype)
-
-
-def _stack(runs: list[Any]) -> Any:
-    """A list of equal nested dicts to one nested dict with leading axis r."""
-    if isinstance(runs[0], dict):
-        return {key: _stack([run[key] for run in runs]) for key in runs[0]}
-    return np.stack(runs)

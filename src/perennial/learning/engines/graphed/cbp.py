@@ -14,6 +14,19 @@ from perennial.learning.engines.graphed.aged_adam import AgedAdam
 from perennial.learning.engines.graphed.choice import Population, Units
 from perennial.learning.engines.graphed.step import Stack
 
+KNOWS = {
+    "utility": (
+        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+        "random",
+    ),
+    "count": ("eligible", "layer_width"),
+    "fraction": ("accumulate", "bernoulli"),
+    "bias_transfer": ("off", "on"),
+    "optimiser": ("sgd", "adam"),
+    "renewed_velocity": ("kept", "zero"),
+    "adam_bias_correction": ("standard", "gnt_bug"),
+}  # fmt: skip
+
 
 def unsupported(settings: Settings) -> str | None:
     """All but momentum."""

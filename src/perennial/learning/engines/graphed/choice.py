@@ -12,7 +12,7 @@ from typing import Any
 
 from perennial import streams
 from perennial.lazy import torch
-from perennial.learning.algorithms.cbp import UNIT_STRIDE
+from perennial.learning.algorithms._renewal import UNIT_STRIDE
 from perennial.learning.engines.graphed import draws
 from perennial.learning.engines.graphed.runs import Runs, bias_correction
 

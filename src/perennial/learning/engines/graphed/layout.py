@@ -8,7 +8,6 @@ batch of one would take another path. Pads of weights and sums stay zero, since 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,10 +62,3 @@ class Layout:
         """[r, 1, ...] with `dims` axes: one number for each run."""
         column = [values[run] for run in self.lanes]
         return torch.tensor(column, dtype=dtype or self.dtype, device=self.device).view(-1, *[1] * (dims - 1))
-
-
-def each(function: Callable, *trees: Any) -> Any:
-    """Nested dicts of the same keys, leaf by leaf."""
-    if isinstance(trees[0], dict):
-        return {key: each(function, *(tree[key] for tree in trees)) for key in trees[0]}
-    return function(*trees)

@@ -10,7 +10,14 @@ from perennial.learning.engines.graphed import backprop
 from perennial.learning.engines.graphed.backprop import unsupported
 from perennial.learning.engines.graphed.step import Stack
 
-__all__ = ["Rule", "Settings", "unsupported"]
+__all__ = ["KNOWS", "Rule", "Settings", "unsupported"]
+
+KNOWS = {
+    "affine": ("learned", "none"),
+    "guard": ("none", "clamp", "layer_scaling"),
+    "initialisation": ("kaiming", "unit_gain"),
+    "probe": ("following", "stored"),
+}
 
 
 class Rule(backprop.Rule):

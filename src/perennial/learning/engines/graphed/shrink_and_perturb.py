@@ -11,7 +11,9 @@ from perennial.learning.engines.graphed import draws, step
 from perennial.learning.engines.graphed.backprop import unsupported
 from perennial.learning.engines.graphed.step import Stack
 
-__all__ = ["Rule", "Settings", "unsupported"]
+__all__ = ["KNOWS", "Rule", "Settings", "unsupported"]
+
+KNOWS = {"noise": ("gaussian", "sum4"), "optimiser": ("sgd", "adam")}
 
 
 class Rule(step.Rule):

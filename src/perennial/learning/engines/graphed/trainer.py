@@ -9,11 +9,13 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
+from perennial.learning import views
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.graphed.feed import Feed
-from perennial.learning.engines.graphed.layout import Layout, each
+from perennial.learning.engines.graphed.layout import Layout
 from perennial.learning.engines.graphed.replay import Replay
 from perennial.learning.engines.graphed.step import Stack, Step
+from perennial.learning.tree import each
 from perennial.problems import Task
 
 
@@ -102,7 +104,7 @@ class GraphedTrainer:
         if "algorithm" in state:
             return state
         weights = each(torch.from_numpy, state["weights"])
-        fresh = self.algorithm.init(self.hypers[0], self.network, weights)
+        fresh = self.algorithm.init(self.hypers[0], views.single(self.network), weights)
         return {**state, **each(lambda tensor: tensor.numpy(), fresh)}
 
 

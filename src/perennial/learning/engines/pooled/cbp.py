@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from perennial import streams
-from perennial.learning.algorithms import Clock, cbp
+from perennial.lazy import torch
+from perennial.learning import views
+from perennial.learning.algorithms import Clock, _renewal, cbp
 from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines.fused.layout import specialise
 from perennial.learning.engines.pooled import backprop
@@ -19,17 +21,30 @@ DEVIATION = ("zero_contribution", "adaptable_contribution", "feature_by_input")
 OUTGOING = ("contribution", "zero_contribution", "adaptable_contribution", "weight", "random")
 INCOMING = ("adaptable_contribution", "adaptation", "feature_by_input")
 
+KNOWS = {
+    "utility": (
+        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+        "random",
+    ),
+    "count": ("eligible", "layer_width"),
+    "fraction": ("accumulate", "bernoulli"),
+    "bias_transfer": ("off", "on"),
+    "optimiser": ("sgd",),
+    "renewed_velocity": ("kept", "zero"),
+    "adam_bias_correction": ("standard", "gnt_bug"),
+}  # fmt: skip
+
 
 def unsupported(settings: Settings) -> str | None:
-    """All but Adam."""
-    return "continual backpropagation on Adam has no fast path" if settings.optimiser == "adam" else None
+    """Nothing but unknown choices."""
+    return None
 
 
 class Rule:
     """The gradient step; then test all hidden layers, then renew units in all of them. See `backprop.Rule`."""
 
     def __init__(self, settings: Settings, layout: Layout, arrays: Arrays) -> None:
-        self.settings, self.network = settings, layout.network
+        self.settings, self.network, self.networks = settings, layout.network, views.single(layout.network)
         self.descent, self.tree = backprop.Rule(settings, layout, arrays), arrays.tree(layout)
         weights = [layout.view(arrays.weights, f"weight_{layer}") for layer in range(self.network.layers)]
         self.layers = [
@@ -41,9 +56,13 @@ class Rule:
         """One gradient step, then the test of every unit."""
         self.descent.step(features, clock)
         chosen = [layer.test(h, clock) for layer, h in zip(self.layers, features, strict=True)]
-        for layer, units in enumerate(chosen):
-            for unit in units:
-                cbp._renew(self.settings, self.network, self.tree, layer, 0, int(unit), clock)
+        for layer, units in zip(self.networks.hidden, chosen, strict=True):
+            if len(units):
+                own = torch.from_numpy(units)[None]  # [k] -> [1, k]
+                (fresh,) = _renewal.fresh_weights([layer], self.tree["weights"], [own], clock)
+                cbp._renew(
+                    self.settings, layer, self.tree, own, torch.ones_like(own, dtype=torch.bool), fresh
+                )
 
 
 class Layer:

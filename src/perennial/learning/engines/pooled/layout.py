@@ -24,7 +24,7 @@ class Layout:
 
     def __init__(self, network: Any, dtype: str) -> None:
         self.network, self.dtype = network, dtype
-        shapes = [shape for n in range(network.layers) for shape in (network.shapes[n], (network.units[n],))]
+        shapes = [shape for n in range(network.layers) for shape in (network.shapes[n], (network.widths[n],))]
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
         self.size = ends[-1]
         self._places = dict(zip(network.names, zip([0, *ends[:-1]], ends, shapes, strict=True), strict=True))

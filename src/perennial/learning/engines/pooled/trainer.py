@@ -8,6 +8,7 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
+from perennial.learning import tree, views
 from perennial.learning.algorithms import Clock
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.pooled.arrays import Arrays
@@ -42,12 +43,15 @@ class PooledTrainer:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
         if "algorithm" not in state:
             weights = {key: torch.from_numpy(w) for key, w in state["weights"].items()}
-            state = {**state, **_numpy(self.algorithm.init(self.hyper, self.layout.network, weights))}
+            state = {
+                **state,
+                **tree.numbers(self.algorithm.init(self.hyper, views.single(self.layout.network), weights)),
+            }
         self._runs = [Run(self, state, r) for r in range(len(self.seeds))]
 
     def state(self) -> dict[str, Any]:
         """The state as numpy arrays (copies)."""
-        return _stack([run.state() for run in self._runs])
+        return tree.joined([run.state() for run in self._runs])
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn one task, or a piece of it, in every run: performance [r, steps]."""
@@ -75,7 +79,7 @@ class Run:
     def __init__(self, trainer: PooledTrainer, state: dict[str, Any], r: int) -> None:
         self.layout = layout = trainer.layout
         weights, velocity = layout.pack(state["weights"], r), state["optimiser"].get("velocity")
-        own = _tensors(state["algorithm"], r)
+        own = tree.each(lambda leaf: torch.tensor(leaf[r : r + 1]), state["algorithm"])
         moving = None if velocity is None else layout.pack(velocity, r)
         self.arrays = Arrays(weights, np.zeros_like(weights), moving, own)
         self.rule = trainer.module.Rule(trainer.hyper, layout, self.arrays)
@@ -110,7 +114,7 @@ class Run:
         velocity = self.arrays.velocity
         optimiser = {} if velocity is None else {"velocity": self.layout.unpack(velocity)}
         weights = self.layout.unpack(self.arrays.weights)
-        own = _numpy(self.arrays.state)
+        own = tree.numbers(self.arrays.state)
         return {"buffers": {}, "problem": {}, "weights": weights, "optimiser": optimiser, "algorithm": own}
 
     def _pass(self, batch: int) -> Pass:
@@ -122,24 +126,3 @@ class Run:
         """Images with their channels last: [n, i y x] -> [n, y x i]."""
         images = x.reshape(len(x), *self.layout.network.images[0])
         return np.ascontiguousarray(images.transpose(0, 2, 3, 1), self.layout.dtype).reshape(len(x), -1)
-
-
-def _tensors(tree: Any, r: int) -> Any:
-    """Copies of one run's leaves, as tensors [1, ...]."""
-    if isinstance(tree, dict):
-        return {key: _tensors(value, r) for key, value in tree.items()}
-    return torch.tensor(tree[r : r + 1])
-
-
-def _numpy(tree: Any) -> Any:
-    """Leaves as numpy arrays, copied."""
-    if isinstance(tree, dict):
-        return {key: _numpy(value) for key, value in tree.items()}
-    return tree.numpy().copy()
-
-
-def _stack(trees: list[Any]) -> Any:
-    """Nested dicts of equal keys, leaves joined along axis r."""
-    if isinstance(trees[0], dict):
-        return {key: _stack([tree[key] for tree in trees]) for key in trees[0]}
-    return np.concatenate(trees)

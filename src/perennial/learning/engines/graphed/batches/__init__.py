@@ -10,3 +10,21 @@ A file named after an algorithm makes its step fast. It exports
     unsupported(settings) -> str | None      why these settings have no fast path, if so
     Rule(stack)                              step(features): the update of all runs, once `stack.gradients` is there
 """
+
+from __future__ import annotations
+
+from perennial.learning import engines
+from perennial.learning.learner import Need
+
+LEARNER = "trainer.BatchTrainer"
+NETWORKS = ("mlp", "convnet")
+
+
+def covers(need: Need) -> str | None:
+    """Networks in mini-batches, in whole pieces of tasks; any loss of the outputs of one network."""
+    (network, *others) = need.networks.values()
+    if not need.tasks or others or need.schedule or need.shared:
+        return "it takes whole tasks of a single network at a constant rate only"
+    if need.batch == 1:
+        return "it takes mini-batches (batch: 1)"
+    return engines.refused("network", network["name"], NETWORKS)

@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.lazy import torch
-from perennial.learning.algorithms.cbp import Settings, _instantaneous_utility
+from perennial.learning.algorithms.cbp import Settings, instantaneous_utility
 from perennial.learning.engines.graphed.batches import l2
 from perennial.learning.engines.graphed.batches.step import Stack
 from perennial.learning.engines.graphed.choice import Population, Units
 
+KNOWS = {
+    "utility": (
+        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
+        "random",
+    ),
+    "count": ("eligible", "layer_width"),
+    "fraction": ("accumulate", "bernoulli"),
+    "bias_transfer": ("off", "on"),
+    "optimiser": ("sgd",),
+    "renewed_velocity": ("kept", "zero"),
+    "adam_bias_correction": ("standard", "gnt_bug"),
+}  # fmt: skip
+
 
 def unsupported(settings: Settings) -> str | None:
-    """All but Adam."""
-    return "continual backpropagation on Adam has no fast path" if settings.optimiser == "adam" else None
+    """Nothing but unknown choices."""
+    return None
 
 
 class Rule:
@@ -50,10 +63,7 @@ class _Hidden(Units):
         network, layer, weights = self.network, self.layer, self.weights
         h = network.by_unit(layer, features)  # [r, b, h, p]
         self.grow_older(h.mean((1, 3)))
-        # [r, h, p, o, ...] -> [r, h, p], and [r, h, i, ...] -> [r, h]
-        outgoing = network.outgoing(weights, layer).abs().flatten(3).mean(3)
-        incoming = network.incoming(weights, layer).abs().flatten(2).mean(2)
-        y = _instantaneous_utility(self.choices.utility, outgoing, incoming, h, self.mean())
+        y = instantaneous_utility(self.choices.utility, network.units(weights, layer), h, self.mean())
         self.own["utility"].lerp_(y, self.gain)
 
     def renew(self, units: Any, due: Any, u: Any, remembered: list[dict[str, Any]]) -> None:

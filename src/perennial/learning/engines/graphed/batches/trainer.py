@@ -10,10 +10,11 @@ from perennial.lazy import torch
 from perennial.learning.engines.graphed.batches.flat import Flat
 from perennial.learning.engines.graphed.batches.step import Stack, Step, forward
 from perennial.learning.engines.graphed.feed import Feed
-from perennial.learning.engines.graphed.layout import Layout, each
+from perennial.learning.engines.graphed.layout import Layout
 from perennial.learning.engines.graphed.replay import UNROLL
 from perennial.learning.engines.graphed.trainer import GraphedTrainer
 from perennial.learning.engines.stacked import TEST_BATCH
+from perennial.learning.tree import each
 from perennial.problems import Task
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
