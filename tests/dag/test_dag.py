@@ -247,7 +247,7 @@ def test_a_block_whose_job_was_killed_before_the_record_is_not_trained_again(ans
 
 
 MISTAKES = {
-    "mistake_in_a_setting": "permuted_digits/experiment.yaml: variants.cbp.algorithm.replacement_rate: -1 is not allowed",
+    "mistake_in_a_setting": "experiment.yaml: variants.cbp.algorithm.replacement_rate: -1 is not allowed",
     "mistake_in_a_key": "permuted_digits/experiment.yaml: variants.l2.algorithm.step_sise: unknown key",
     "mistake_on_the_command_line": "--config: scale: 'labtop' is not known",
     "mistake_in_yaml": "config.yaml: line",

@@ -12,25 +12,25 @@ from perennial.claims import statement
 from perennial.claims.statement import Claims
 
 ROOT = Path(__file__).parents[2]
-STUDIES = ROOT / "studies"
+EXPERIMENTS = ROOT / "studies"  # {study}/{experiment}/
 
 
 @functools.cache
 def study(scale: str) -> config.Study:
     """The repository's study at a scale."""
-    return config.load(ROOT / "config.yaml", scale=scale)
+    return config.load(str(ROOT / "config.yaml"), scale=scale)
 
 
 @functools.cache
 def claims() -> dict[str, Claims]:
     """The claims of every experiment that has a file of them, by experiment."""
-    files = sorted(STUDIES.glob("*/*/claims.yaml"))
+    files = sorted(EXPERIMENTS.glob("*/*/claims.yaml"))
     return {path.parent.name: statement.load(path.parent.name, path) for path in files}
 
 
 def curves() -> dict[str, dict[str, Any]]:
     """The content of every file of published curves, by the name of its figure."""
-    files = sorted(STUDIES.glob("*/*/curves/*.json"))
+    files = sorted(EXPERIMENTS.glob("*/*/curves/*.json"))
     assert len({path.stem for path in files}) == len(files), (
         "two files of published curves have the same name"
     )
