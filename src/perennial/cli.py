@@ -22,6 +22,7 @@ from typing import get_args
 
 from perennial import config
 from perennial.config import Study, entries
+from perennial.config.folders import layer
 from perennial.config.study import sequence_key
 from perennial.dag import stage_code
 from perennial.errors import UserError
@@ -171,7 +172,7 @@ def _print_last_values(path: Path, seed: int) -> None:
 
 
 def _study(options: argparse.Namespace) -> Study:
-    return config.load(options.config, scale=options.scale)
+    return config.load([layer(path) for path in (options.config, *options.configfile)], scale=options.scale)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,6 +189,8 @@ def _parser() -> argparse.ArgumentParser:
             )
             continue
         sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
+        over = "a file whose keys are laid over the config's; may be given several times"
+        sub.add_argument("--configfile", type=Path, action="append", default=[], metavar="FILE", help=over)
         sub.add_argument("--scale", help="another scale than the config's")
         if command is verdicts:
             sub.add_argument("experiment", nargs="?", help="an experiment of the config; default: all")

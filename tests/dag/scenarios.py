@@ -75,7 +75,7 @@ def _harmless(folder: Path) -> None:
         path.write_text("# a new comment\n" + path.read_text() + "\n# and one more\n")
     adam = folder / "src" / "perennial" / "learning" / "algorithms" / "adam.py"
     adam.write_text(adam.read_text().replace('"""', '"""Another docstring. ', 1))
-    provenance = folder / "src" / "perennial" / "provenance.py"
+    provenance = folder / "src" / "perennial" / "files" / "provenance.py"
     provenance.write_text(provenance.read_text() + "\nSTALE = 1\n")
     later = time.time() + 60
     sources = [*folder.glob("rules/*"), *(folder / "src").rglob("*.py"), *(folder / "studies").rglob("*.*")]

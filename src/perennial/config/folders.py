@@ -35,6 +35,15 @@ class Layer:
     folder: Path  #: where its relative paths begin
 
 
+def layer(path: Path) -> Layer:
+    """A config file as a layer.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return Layer(read_yaml(path), str(path), path.parent)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One experiment as it was read: not yet validated."""

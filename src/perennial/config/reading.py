@@ -12,7 +12,6 @@ from perennial import registry
 from perennial.config import folders
 from perennial.config.entries import Data, ExperimentEntry, File, ScaleEntry
 from perennial.config.errors import Mistakes, under
-from perennial.config.files import read_yaml
 from perennial.config.folders import Entry, Layer
 from perennial.config.study import Experiment, Study, unit_of
 from perennial.config.variants import Variant, read_variants, read_world
@@ -39,7 +38,7 @@ def load(
     if isinstance(source, Mapping):
         source = [Layer(source, file, Path())]
     elif isinstance(source, Path | str):
-        source = [Layer(read_yaml(Path(source)), str(source), Path(source).parent)]
+        source = [folders.layer(Path(source))]
     values = folders.merge(source)
     values |= {key: value for key, value in changes.items() if value is not None}
     mistakes = Mistakes(" + ".join(layer.file for layer in source))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from perennial.config import Study, files, load, unchanged
-from perennial.config.folders import Layer
+from perennial.config.folders import Layer, layer
 from perennial.errors import UserError
 
 CONFIG_FILE = Path("config.yaml")
@@ -52,7 +52,7 @@ def study_or_exit(config: dict[str, Any], workflow: Any) -> Study:
 def _layers(workflow: Any) -> list[Layer]:
     given = [Path(path) for path in workflow.overwrite_configfiles or []]
     paths = [path for path in (CONFIG_FILE, *given) if path != CONFIG_FILE or path.exists()]
-    layers = [Layer(files.read_yaml(path), str(path), path.parent) for path in paths]
+    layers = [layer(path) for path in paths]
     line = workflow.config_settings.config
     return [*layers, Layer(line, "--config", Path())] if line else layers
 

@@ -178,11 +178,14 @@ def _grouped(judged: list[dict], about: dict[str, dict]) -> list[dict[str, Any]]
     """Claims by experiment: those of the study in its order, then the others."""
     order = {name: place for place, name in enumerate(about)}
     groups: dict[str, dict[str, Any]] = {}
+    anchors: set[str] = set()
     for claim in sorted(judged, key=lambda c: order.get(c["experiment"], len(order))):
         name = claim["experiment"]
         title = about.get(name, {}).get("title", name.replace("_", " "))
         group = groups.setdefault(name, {"name": name, "title": title, "ours": True, "claims": []})
-        group["claims"].append(claim)
+        anchor = f"{name}-{claim['id']}" if claim["id"] in anchors else claim["id"]  # a copied experiment's
+        anchors.add(anchor)
+        group["claims"].append(claim | {"anchor": anchor})
         group["ours"] = group["ours"] and claim["ours"]
     return list(groups.values())
 
