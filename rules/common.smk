@@ -11,7 +11,6 @@ from pathlib import Path
 from snakemake.io import IOFile
 
 from perennial import registry
-from perennial.claims import statement
 from perennial.config import unchanged
 from perennial.config.study import sequence_key
 from perennial.config.workflow import or_exit
@@ -116,10 +115,10 @@ def dataset_threads(wildcards):
 
 def sequence_settings(wildcards):
     """JSON text with all that determines a sequence but its seeds."""
-    for experiment in study.experiments():
+    users = planner().users(wildcards.sequence)
+    for experiment in [] if users else study.experiments():
         or_exit(functools.partial(unchanged.check, study, experiment))
-    settings = study.settings(*planner().users(wildcards.sequence)[0])
-    return json.dumps(sequence_key(settings), sort_keys=True)
+    return json.dumps(sequence_key(study.settings(*users[0])), sort_keys=True)
 
 
 def metrics_files(pairs):
@@ -139,24 +138,14 @@ def figure_code(wildcards):
     return stage_code.figure(study.figure_modules[wildcards.figure])
 
 
-@functools.cache
-def claims_of(experiment):
-    """The claims of an experiment, as its folder says them."""
-    return or_exit(
-        functools.partial(statement.load, experiment, study.claims(experiment))
-    )
-
-
 def claim_metrics(wildcards):
     """Metrics files that the claims of an experiment read: all its active variants, and active ones elsewhere."""
-    return metrics_files(
-        study.judged(wildcards.experiment, claims_of(wildcards.experiment).elsewhere())
-    )
+    return metrics_files(study.judged(wildcards.experiment))
 
 
 def claim_code(wildcards):
     """Hash of the code that judges the claims of an experiment."""
-    return stage_code.claim(claims_of(wildcards.experiment))
+    return stage_code.claim(study.claims(wildcards.experiment))
 
 
 def pictures(experiments):

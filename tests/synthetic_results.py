@@ -76,8 +76,8 @@ class Study:
     def all_experiments(self) -> dict:
         return the_studies.STUDY.all_experiments
 
-    def claims(self, experiment: str) -> Path | None:
-        return the_studies.STUDY.claims(experiment)
+    def claims(self, experiment: str):
+        return the_studies.claims(experiment)
 
     def experiment(self, name: str):
         title = name.replace("_", " ").capitalize()

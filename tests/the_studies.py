@@ -20,7 +20,7 @@ published = curves.Published(NATURE / "permuted_mnist")  # reads the curves of i
 def claims(experiment: str) -> statement.Claims:
     """The claims of an experiment; none of one that is not the repository's."""
     known = experiment in STUDY.all_experiments
-    return statement.load(experiment, STUDY.claims(experiment) if known else None)
+    return STUDY.claims(experiment) if known else statement.load(experiment, None)
 
 
 def figure(name: str) -> ModuleType:

@@ -305,6 +305,18 @@ def mistake_in_an_experiments_yaml(folder: Path) -> list[str]:
 
 
 @scenario
+def mistake_in_claims(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "claims.yaml", "headline: {metric:", "headline: {metrik:")
+    return []
+
+
+@scenario
+def mistake_in_a_figure(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "figures/permuted_digits.py", "import annotations", "import anotations")
+    return []
+
+
+@scenario
 def config_of_an_older_version(folder: Path) -> list[str]:
     old = {"scales": {"smoke": {"permuted_digits": {"seeds": 1, "length": 1}}}}
     edit_yaml(folder / "config.yaml", lambda config: config.update(old))

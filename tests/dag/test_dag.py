@@ -252,6 +252,8 @@ MISTAKES = {
     "mistake_on_the_command_line": "--config: scale: 'labtop' is not known",
     "mistake_in_yaml": "config.yaml: line",
     "mistake_in_an_experiments_yaml": "permuted_digits/experiment.yaml: line",
+    "mistake_in_claims": "permuted_digits/claims.yaml: headline.metric: Field required",
+    "mistake_in_a_figure": "permuted_digits/figures/permuted_digits.py: cannot be imported (SyntaxError",
     "config_of_an_older_version": "config.yaml: scales: moved",
     "no_config": "config.yaml: no such file",
 }

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from perennial.claims.curves import Published
 from perennial.claims.expression import SETTING, Expression, terms
-from perennial.errors import UserError
+from perennial.errors import UserError, shown
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the compiled one where there is one
 
@@ -36,9 +36,7 @@ class ClaimError(UserError, ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Window(_Model):
@@ -227,7 +225,7 @@ def load(experiment: str, file: Path | None) -> Claims:
     """The claims of an experiment; none when it has no file of claims.
 
     Args:
-        file: `claims.yaml` in the experiment's folder, as `Study.claims` gives it.
+        file: `claims.yaml` in the experiment's folder; None where it has none.
 
     Raises:
         ClaimError: one line that names the file and the first mistake in it.
@@ -239,8 +237,8 @@ def load(experiment: str, file: Path | None) -> Claims:
         found = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)
         return Claims.model_validate({**found, **known} if isinstance(found, dict) else found)
     except yaml.YAMLError as error:
-        raise ClaimError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+        raise ClaimError(f"{shown(file)}: not YAML ({' '.join(str(error).split())})") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "file"
-        raise ClaimError(f"{file}: {place}: {first['msg']}") from None
+        raise ClaimError(f"{shown(file)}: {place}: {first['msg']}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 
 from perennial import registry
 from perennial.settings import Settings
@@ -115,7 +115,7 @@ class ExperimentEntry(Settings):
 
     title: str = Field(description="one line for people")
     description: str = Field("", description="a few sentences for the report")
-    order: int = Field(1000, description="place among the experiments of its study; then by name")
+    order: int | None = Field(None, description="place in its study; those without one come last, by name")
     problem: Part = Field({}, description="name and settings of a file in problems/")
     environment: Part = Field({}, description="name and settings of a file in environments/")
     network: Part = Field(description="name and settings of a file in networks/")
@@ -127,7 +127,18 @@ class ExperimentEntry(Settings):
     variants: dict[str, Any] = Field(min_length=1, description="name -> variant")
 
 
-class File(Settings):
+#: Folders of modules of a user's own, one list for each kind.
+Folders = create_model(
+    "Folders",
+    __base__=Settings,
+    **{
+        kind: (list[str], Field([], description=f"folders with {kind} of your own"))
+        for kind in registry.PACKAGES
+    },
+)  # type: ignore[call-overload]
+
+
+class File(Folders):
     """What config.yaml, --configfile and --config say together."""
 
     scale: str = Field(description="which scale to run")
@@ -145,13 +156,6 @@ class File(Settings):
     )
     data: dict[str, Any] = Field({}, description="where downloaded data lie")
     studies: list[str] = Field([], description="folders of experiments: names in studies/, or paths")
-    problems: list[str] = Field([], description="folders with problems of your own")
-    environments: list[str] = Field([], description="folders with environments of your own")
-    networks: list[str] = Field([], description="folders with networks of your own")
-    algorithms: list[str] = Field([], description="folders with algorithms of your own")
-    procedures: list[str] = Field([], description="folders with procedures of your own")
-    measures: list[str] = Field([], description="folders with measures of your own")
-    datasets: list[str] = Field([], description="folders with data sets of your own")
     experiments: dict[str, Any] = Field(
         {}, description="name -> an experiment without a folder, or keys laid over one that has a folder"
     )

@@ -17,6 +17,7 @@ from perennial.claims import curves
 from perennial.config.entries import File
 from perennial.config.errors import ConfigError, Mistakes
 from perennial.config.files import read_yaml
+from perennial.errors import shown
 
 STUDIES = "studies"  #: the folder beside config.yaml that holds the studies named without a path
 EXPERIMENT = "experiment.yaml"
@@ -111,7 +112,11 @@ def read(file: File, mistakes: Mistakes) -> dict[str, Entry]:
             found[name] = entry
     for name, values in file.experiments.items():
         known = found.get(name)
-        if known is None:
+        if known is None and isinstance(values, Mapping) and "variants" not in values:
+            mistakes.unknown(
+                f"experiments.{name}", name, list(found)
+            )  # it was to be laid over one that is there
+        elif known is None:
             found[name] = Entry(values, mistakes.file, f"experiments.{name}", None)
         else:
             both = f"{known.file} + {mistakes.file}"
@@ -141,9 +146,3 @@ def _experiments(folder: Path, mistakes: Mistakes) -> dict[str, Entry]:
 def _place(entry: Entry) -> tuple[float, str]:
     order = entry.values.get("order")
     return order if isinstance(order, int) else float("inf"), str(entry.home)
-
-
-def shown(path: Path) -> str:
-    """A path as messages name it: short where it lies below the folder one stands in."""
-    here = os.path.relpath(path)
-    return str(path) if here.startswith("..") else here

@@ -15,6 +15,7 @@ from perennial.config.errors import Mistakes, under
 from perennial.config.folders import Entry, Layer
 from perennial.config.study import Experiment, Study, unit_of
 from perennial.config.variants import Variant, read_variants, read_world
+from perennial.errors import shown
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Names of rules and targets; an experiment or a figure with such a name could not be asked for.
@@ -71,9 +72,7 @@ def _experiment(name: str, given: Entry, file: File, mistakes: Mistakes) -> Expe
         mistakes.add(path, f"'{name}' is not allowed as a name ({rule})")
     for figure in registry.modules(given.home / "figures") if given.home else []:
         if not NAME.fullmatch(figure.stem) or figure.stem in RESERVED:
-            mistakes.of(folders.shown(figure)).add(
-                "", "is not allowed as a name (a target has it, or no target can)"
-            )
+            mistakes.of(shown(figure)).add("", "is not allowed as a name (a target has it, or no target can)")
     if entry is None:
         return None
     world = read_world(entry, path, mistakes)

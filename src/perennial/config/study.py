@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from perennial import registry
+from perennial.claims import statement
+from perennial.claims.statement import Claims
 from perennial.config.entries import Data, File, ScaleEntry
 from perennial.config.errors import ConfigError
 from perennial.config.variants import Variant
@@ -44,6 +46,7 @@ class Study:
     entry: File
     all_experiments: dict[str, Experiment]
     data: Data = field(default_factory=Data)
+    _claims: dict[str, Claims] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def scale(self) -> str:
@@ -159,14 +162,21 @@ class Study:
         key = _text({**met, "code": stage_code.sequences(met)})
         return f"{met[registry.world_part(met)]['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
-    def claims(self, experiment: str) -> Path | None:
-        """The file with an experiment's claims; None where it has none."""
-        home = self.experiment(experiment).home
-        path = home / "claims.yaml" if home else None
-        return path if path and path.is_file() else None
+    def claims(self, experiment: str) -> Claims:
+        """The claims of an experiment, read once; none where its folder has none.
 
-    def judged(self, experiment: str, elsewhere: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """What an experiment's claims are judged from: all its active variants, and the active ones among others."""
+        Raises:
+            statement.ClaimError: one line that names the file and the first mistake in it.
+        """
+        if experiment not in self._claims:
+            home = self.experiment(experiment).home
+            file = home / "claims.yaml" if home and (home / "claims.yaml").is_file() else None
+            self._claims[experiment] = statement.load(experiment, file)
+        return self._claims[experiment]
+
+    def judged(self, experiment: str) -> list[tuple[str, str]]:
+        """What an experiment's claims are judged from: all its active variants, and active ones that they name."""
+        elsewhere = self.claims(experiment).elsewhere()
         own = [(experiment, variant) for variant in self.variants(experiment)]
         active = [
             pair for pair in elsewhere if pair[0] in self.experiments() and pair[1] in self.variants(pair[0])

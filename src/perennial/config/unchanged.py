@@ -28,7 +28,7 @@ def check(study: Study, experiment: str) -> None:
     Raises:
         ConfigError: its settings are others now.
     """
-    planned = json.loads(os.environ.get(VARIABLE, "{}"))
+    planned = json.loads(os.environ.get(VARIABLE) or "{}")
     if planned and planned.get(experiment) != digest(study, experiment):
         file = study.experiment(experiment).file
         raise ConfigError(

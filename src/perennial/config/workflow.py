@@ -41,6 +41,9 @@ def study_or_exit(config: dict[str, Any], workflow: Any) -> Study:
         if workflow.is_main_process:
             files.check_writable(study.results, study.file)
             unchanged.declare(study)
+        study.figures()  # mistakes in figures and claims are told like any others
+        for experiment in study.experiments():
+            study.claims(experiment)
         return study
 
     study = or_exit(checked)

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from perennial import registry
-from perennial.claims import records, statement
+from perennial.claims import records
 from perennial.files import lineage, provenance, store
 from perennial.report import origins, pictures, series, switches
 
@@ -137,7 +137,7 @@ def _printed(study: Any, experiment: str, ours: dict[str, Any]) -> dict[str, dic
     """Published curves that belong under ours, as the claims of the experiment name them."""
     if experiment not in study.all_experiments:
         return {}
-    return series.printed(statement.load(experiment, study.claims(experiment)), ours)
+    return series.printed(study.claims(experiment), ours)
 
 
 def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:
