@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from fidelity import support
 
 from perennial import registry
 from perennial.problems import Arrays

@@ -13,7 +13,8 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial.learning.engines.fused.cbp import UTILITIES
+from perennial.learning import engines
+from perennial.learning.algorithms import cbp
 
 FUSED = [
     name for name in support.algorithms() if "fused" in support.engines_of(support.small(REGRESSION, name))
@@ -72,7 +73,7 @@ def test_single_precision_after_a_thousand_steps_of_digits(algorithm):
     assert algorithm != "cbp" or renewals(fused, 1000) >= 20
 
 
-@pytest.mark.parametrize("utility", UTILITIES)
+@pytest.mark.parametrize("utility", engines.choices(cbp.Settings)["utility"])
 def test_every_combination_of_switches_of_continual_backpropagation(utility):
     """About one unit renewed in 20 steps, under every combination that the compiled loop supports."""
     for fraction, count, transfer in itertools.product(

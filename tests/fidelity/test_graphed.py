@@ -244,9 +244,9 @@ def test_state_moves_between_engines(given, device):
             support.stream(settings, [3, 0], name, 80, at)
             for name, at in zip((first, second), places, strict=True)
         )
-        here.learn(0)
+        support.learn(here, 0)
         there.learner.load(here.learner.state())
-        there.learn(1)
+        support.learn(there, 1)
         ends.append(there.learner.state())
     whole = support.train(settings, [3, 0], "graphed", 80, device)
     assert max(support.gaps(ends[0], whole).values()) < 1e-10
@@ -257,7 +257,7 @@ def test_state_moves_between_engines(given, device):
 def test_state_is_a_copy(device):
     runs = support.stream(support.variant(DIGITS, support.hyper("adam"), tasks=1), [0], "graphed", 70, device)
     before = runs.learner.state()
-    runs.learn(0)
+    support.learn(runs, 0)
     assert (before["weights"]["bias_0"] == 0).all() and (before["optimiser"]["step"] == 0).all()
 
 
@@ -291,7 +291,7 @@ def test_equal_tables_are_held_once(device):
         support.variant(DIGITS, support.hyper("l2"), tasks=2), [0, 1, 2], "graphed", 50, device
     )
     for index in range(2):
-        runs.learn(index)
+        support.learn(runs, index)
     assert runs.learner.feed.buffers["table"].shape == (50, 64)
 
 
@@ -370,7 +370,7 @@ def test_memory_stays_where_it_is(algorithm):
     runs = support.stream(
         support.variant(DIGITS, support.hyper(algorithm), reset="network"), [0, 1], "graphed", 20
     )
-    runs.learn(0)
+    support.learn(runs, 0)
     stack = runs.learner
 
     def addresses() -> list[int]:
@@ -388,7 +388,7 @@ def test_memory_stays_where_it_is(algorithm):
         return [tensor.data_ptr() for tensor in (*tensors, stack.feed.step, stack.feed.task)]
 
     before = addresses()
-    runs.task(1)  # loads a fresh state
+    support.learn(runs, 1)  # loads a fresh state
     assert addresses() == before
 
 

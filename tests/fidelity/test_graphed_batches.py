@@ -21,7 +21,7 @@ from requirements import require_or_skip
 
 from perennial import procedures
 from perennial.dag import stage_code
-from perennial.learning import engines
+from perennial.learning import engines, tree
 from perennial.learning.engines import stacked
 from perennial.learning.engines.graphed import replay
 from perennial.learning.engines.graphed.batches import convolution
@@ -112,11 +112,11 @@ def test_resets(reset, device):
 def test_tests_are_those_of_the_definition(device):
     """Also of more examples than are predicted at once; asked again, the inputs are still on the device."""
     stream = graphed(passes.variant(SGD, tasks=1), SEEDS, device)
-    stream.learn(0)
+    support.learn(stream, 0)
     x = np.concatenate([problem.task(0).inputs for problem in stream.problems] * 4)[:130]
     for r in (0, 1, 0):
         right = stacked.predict(
-            SGD, stream.network, stacked.run_of(stream.learner.state(), r), x.astype(np.float64)
+            SGD, stream.network, tree.run_of(stream.learner.state(), r), x.astype(np.float64)
         )
         np.testing.assert_allclose(stream.learner.predict(r, x), right, rtol=1e-10, atol=1e-12)
     other = x[::-1].copy()
@@ -155,7 +155,7 @@ def test_neighbours_hardly_matter(name, device):
     for seeds in ([0, 1, 2, 3], [3, 1], [2]):
         state, _ = passes.finish(graphed(settings, seeds, device))
         for r, seed in enumerate(seeds):
-            ends.setdefault(seed, []).append(stacked.run_of(state, r))
+            ends.setdefault(seed, []).append(tree.run_of(state, r))
     for seed in (1, 2, 3):
         assert max(support.gaps(*ends[seed]).values()) < 1e-10, seed
 
@@ -165,7 +165,7 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
     settings = passes.variant(ALGORITHMS[name], precision="float32")
     whole = passes.finish(graphed(settings, SEEDS, device))
     stream = graphed(settings, SEEDS, device)
-    stream.learn(0)
+    support.learn(stream, 0)
     next(stream.pieces_of(1))
     again = graphed(settings, SEEDS, device)
     again.restore(through_a_file(stream.snapshot(), tmp_path / "cut.h5"))
@@ -179,7 +179,7 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
 def test_state_moves_between_engines(order):
     settings = passes.variant(CBP)
     first, second = (passes.stream(settings, SEEDS, engine) for engine in order)
-    first.learn(0)
+    support.learn(first, 0)
     second.restore(first.snapshot())
     whole, _ = passes.finish(passes.stream(settings, SEEDS))
     assert max(support.gaps(passes.finish(second)[0], whole).values()) < 1e-10
@@ -200,7 +200,7 @@ def test_variants_of_one_algorithm_share_a_stack(device):
     for r, settings in enumerate(every):
         alone = passes.stream(settings, [SEEDS[r]])
         alone.learner.train([tasks[r]], 0)
-        gaps = support.gaps(stacked.run_of(trainer.state(), r), alone.learner.state())
+        gaps = support.gaps(tree.run_of(trainer.state(), r), alone.learner.state())
         assert max(gaps.values()) < 1e-10, (r, gaps)
     still = {**every[0], "algorithm": {**given[0], "momentum": 0}}
     trainer = BatchTrainer([still, every[1]], stream.problems[0], stream.network, SEEDS, device)
@@ -303,7 +303,7 @@ def test_memory_stays_where_it_is(name):
     before = addresses()
     for _ in pieces:
         assert addresses() == before
-    stream.task(1)  # loads a state with a head from zero
+    next(stream.pieces_of(1))  # loads a state with a head from zero
     assert addresses() == before
 
 

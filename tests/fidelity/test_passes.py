@@ -12,7 +12,7 @@ from fidelity.passes import CONVNET
 
 from perennial import procedures, registry, streams
 from perennial.files import store
-from perennial.jobs import sequences, training
+from perennial.jobs import outcome, sequences, training
 from perennial.learning import engines
 from perennial.learning.algorithms import cbp
 from perennial.learning.networks import convnet
@@ -34,7 +34,7 @@ def starts(settings: dict) -> tuple[list[dict], list[dict]]:
 
     runs.learner.train = watch
     for index in range(settings["length"]):
-        runs.learn(index)
+        support.learn(runs, index)
         ended.append(runs.learner.state())
     return begun, ended
 
@@ -90,21 +90,23 @@ def test_renewed_velocity(kept, monkeypatch):
     """Velocities of a unit's incoming weights, bias and outgoing weights, just before and after it is renewed."""
     seen, renew = [], cbp._renew
 
-    def watch(settings, network, state, layer, run, unit, clock):
+    def watch(settings, layer, state, chosen, due, fresh):
         memory = state["optimiser"]["velocity"]
+        units = layer.units(memory)
         own = [
-            network.incoming(memory, layer)[run, unit], memory[f"bias_{layer}"][run, unit],
-            network.outgoing(memory, layer)[run, unit],
-        ]  # fmt: skip
+            array[run, int(chosen[run, slot])]
+            for run, slot in due.nonzero().tolist()
+            for array in (units.incoming, units.affine[0][0], units.outgoing[0])
+        ]
         before = [part.clone() for part in own]
         whole = {name: values.clone() for name, values in memory.items()}
-        renew(settings, network, state, layer, run, unit, clock)
+        renew(settings, layer, state, chosen, due, fresh)
         if kept == "zero":
             assert not any(part.any() for part in own)
             for part, old in zip(own, before, strict=True):
                 part.copy_(old)
         assert all(np.array_equal(memory[name], whole[name]) for name in memory)
-        seen.append((layer, any(part.any() for part in before)))
+        seen.append((layer.index, any(part.any() for part in before)))
 
     monkeypatch.setattr(cbp, "_renew", watch)
     algorithm = {
@@ -141,9 +143,10 @@ def test_measures_are_binned_or_taken_of_every_so_many_tasks():
         assert every[name].shape == (2, 5, 2) and np.array_equal(some[name], every[name][:, ::2])
     np.testing.assert_allclose(every["train_accuracy_by_epoch"].mean(axis=2), every["online_accuracy"])
     assert np.array_equal(every["test_accuracy_by_epoch"][:, :, -1], every["test_accuracy"])
-    found = runs.outcome().measurements["test_accuracy_by_epoch"]
-    assert found.axes == ("task", "epoch")
-    assert found.coordinates["task"].tolist() == [1, 3, 5] and found.coordinates["epoch"].tolist() == [1, 2]
+    (found,) = (one for one in runs.results() if one.name == "test_accuracy_by_epoch")
+    assert found.axis == "task" and [run.tolist() for run in found.positions] == [[1, 3, 5]]
+    assert {axis: values.tolist() for axis, values in found.axes.items()} == {"epoch": [1, 2]}
+    assert not found.ragged
 
 
 def test_dropout_is_off_in_tests():
@@ -172,7 +175,7 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
         assert file.attrs["run_steps"] == 2 * 2 * 12 and file.attrs["engine"] == engine
         for r, seed in enumerate(seeds):
             group = file[f"seed_{seed:04d}"]
-            assert group.attrs["state_sha256"] == training.state_digest(state, r)
+            assert group.attrs["state_sha256"] == outcome.digest(state, r)
             assert all(np.array_equal(group[name], measured[name][r]) for name in measured)
             assert json.loads(group["test_accuracy_by_epoch"].attrs["axes"]) == ["task", "epoch"]
 

@@ -28,11 +28,9 @@ def through_a_file(tree, path):
 
 
 def finish(runs):
-    for index in range(runs.tasks, TASKS):
-        runs.learn(index)
-    outcome = runs.outcome()
-    measured = {name: found.values.tobytes() for name, found in outcome.measurements.items()}
-    return outcome.state, measured, outcome.steps
+    support.finish(runs)
+    measured = {name: found.tobytes() for name, found in support.values(runs).items()}
+    return runs.state(), measured, runs.steps
 
 
 def settings_of(problem, algorithm, **changes):
@@ -56,7 +54,7 @@ def again(runs, settings, engine, path, device):
 def check(settings, engine, path, device="cpu"):
     whole = finish(support.stream(settings, SEEDS, engine, IMAGES, device))
     runs = support.stream(settings, SEEDS, engine, IMAGES, device)
-    runs.learn(0)
+    support.learn(runs, 0)
     runs = again(runs, settings, engine, path, device)
     next(runs.pieces_of(1))  # within a task, where the engine can be cut there
     assert engine == "graphed" or (runs.tasks, sum(p.shape[1] for p in runs.performance)) == (1, PIECE)

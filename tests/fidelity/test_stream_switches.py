@@ -44,8 +44,8 @@ def test_target_threshold_moves_the_first_error():
         given = support.variant(REGRESSION, {"name": "backprop", "step_size": 1e-12}, **changes)
         runs = support.stream(given, [0], "stacked")
         shown = runs.problems[0].task(0)
-        runs.learn(0)
-        error = runs.outcome().measurements["squared_error"].values[0, 0]
+        support.learn(runs, 0)
+        error = support.values(runs)["squared_error"][0, 0]
         weights = {name: w[0] for name, w in runs.learner.state()["weights"].items()}
         hidden = runs.network.features(weights, shown.inputs[shown.order])[0]
         outputs = hidden @ weights["weight_1"][:, 0] + weights["bias_1"][0]
@@ -94,12 +94,12 @@ def test_sampling_of_what_the_network_sees():
 @pytest.mark.parametrize("reset", ["none", "network", "head"])
 def test_reset_before_a_task(reset, engine):
     runs = support.stream(support.variant(REGRESSION, support.hyper("cbp"), reset=reset), [4, 9], engine)
-    runs.learn(0)
+    support.learn(runs, 0)
     before = runs.learner.state()
     seen = []
     train = runs.learner.train
     runs.learner.train = lambda *part: (seen.append(runs.learner.state()), train(*part))[1]
-    runs.learn(1)
+    support.learn(runs, 1)
     (after,) = seen  # when the second task's training begins
     if reset == "none":
         assert support.same_bits(before, after)

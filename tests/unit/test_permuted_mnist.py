@@ -164,7 +164,7 @@ def test_both_engines_learn_the_same(images, changes):
     states, performances = [], []
     for engine in ("fused", "stacked"):
         settings = {"algorithm": BACKPROP, "precision": "float64"}
-        trainer = engines.trainer(engine, settings, found, network, [1])
+        trainer = engines.task_learner(engine, settings, found, network, [1])
         trainer.load({"weights": {name: w[None] for name, w in network.init(1, 0, "float64").items()}})
         performances.append([trainer.train([found.task(k)], k) for k in range(2)])
         states.append(trainer.state()["weights"])
