@@ -82,7 +82,7 @@ def test_a_run_replays_from_its_seed_in_a_fresh_process():
 def accuracies(permutation: str) -> np.ndarray:
     """Percent right of 40 tasks, the mean of five runs of backpropagation: [task]."""
     measures = {"online_accuracy": {"every": 1}}
-    settings = support.small(DIGITS, "backprop", tasks=40, permutation=permutation, measures=measures)
+    settings = support.small(DIGITS, "backprop", length=40, permutation=permutation, measures=measures)
     runs = support.stream(settings, [0, 1, 2, 3, 4], "fused")
     for index in range(40):
         support.learn(runs, index)

@@ -207,7 +207,7 @@ CHANGES = {
 
 def renewals(changes: dict, monkeypatch) -> list[tuple[int, int]]:
     """Train beside the oracle, step by step; the (layer, unit) pairs renewed."""
-    runs = passes.stream(passes.variant({**CBP, **changes}, tasks=1, epochs=12), [0, 3])
+    runs = passes.stream(passes.variant({**CBP, **changes}, length=1, epochs=12), [0, 3])
     seen: dict[tuple[int, int], tuple] = {}
     renewed: list = []
     renew = cbp._renew

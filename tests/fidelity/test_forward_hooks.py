@@ -106,7 +106,7 @@ def test_no_engine_but_the_stacked_one(name):
 def test_a_run_does_not_know_its_neighbours(name, problem, precision):
     """To the last bit, whatever the block and the order in it; no layer fills whole vectors."""
     changes = {"flip_every": 25} if problem == REGRESSION else {"hidden": [21, 13]}
-    settings = support.variant(problem, CHANGERS[name], precision=precision, tasks=2, **changes)
+    settings = support.variant(problem, CHANGERS[name], precision=precision, length=2, **changes)
     seeds = [4, 0, 7, 1, 3, 2, 9, 5]
     alone = {seed: support.train(settings, [seed], "stacked", 25) for seed in seeds}
     for block in (seeds, seeds[::-1], seeds[2:4], seeds[5:3:-1]):
@@ -117,7 +117,7 @@ def test_a_run_does_not_know_its_neighbours(name, problem, precision):
 
 @pytest.mark.parametrize("name", CHANGERS)
 def test_a_resumed_run_goes_on_as_if_nothing_had_been(name):
-    settings = support.variant(DIGITS, CHANGERS[name], precision="float32", tasks=3)
+    settings = support.variant(DIGITS, CHANGERS[name], precision="float32", length=3)
     through = support.stream(settings, [0, 3], "stacked", 80)
     for index in range(3):
         support.learn(through, index)
@@ -162,7 +162,7 @@ def test_it_learns_the_digits(name, tmp_path):
     given = {key: PUBLISHED.get(key, value) for key, value in CHANGERS[name].items()}
     measures = {"online_accuracy": {"every": 1}, **INTERNALS}
     settings = support.variant(
-        DIGITS, given, hidden=[60, 60], precision="float32", tasks=1, measures=measures
+        DIGITS, given, hidden=[60, 60], precision="float32", length=1, measures=measures
     )
     sequence, output, images = (tmp_path / f"{part}.h5" for part in ("sequence", "run", "images"))
     sequences.make_block({key: settings[key] for key in ("problem", "length")}, [0], sequence)
@@ -192,7 +192,7 @@ class Mask(torch.nn.Module):
 
 
 def test_dropout_is_plain_torch_with_the_same_mask():
-    settings = support.variant(DIGITS, support.hyper("dropout"), activation="tanh", tasks=2)
+    settings = support.variant(DIGITS, support.hyper("dropout"), activation="tanh", length=2)
     found = support.train(settings, [0, 5], "stacked", 60)["weights"]
     for r, seed in enumerate((0, 5)):
         runs = support.stream(settings, [seed], "stacked", 60)
@@ -261,7 +261,7 @@ def test_masks_differ_between_runs_tasks_steps_layers_and_examples():
 
 
 def test_dropout_is_off_in_probes():
-    settings = support.variant(DIGITS, support.hyper("dropout"), activation="swish", tasks=1)
+    settings = support.variant(DIGITS, support.hyper("dropout"), activation="swish", length=1)
     runs = support.stream(settings, [0], "stacked", 60)
     support.learn(runs, 0)
     state = tree.run_of(runs.learner.state(), 0)

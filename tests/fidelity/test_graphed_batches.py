@@ -69,7 +69,7 @@ def test_every_formulation(formulation, device, monkeypatch):
 
 @pytest.mark.parametrize("name", GRAPHED)
 def test_single_precision_after_twenty_steps(name, device):
-    settings = passes.variant(ALGORITHMS[name], tasks=1, epochs=5, precision="float32")
+    settings = passes.variant(ALGORITHMS[name], length=1, epochs=5, precision="float32")
     one, _ = passes.finish(passes.stream(settings, SEEDS))
     other, _ = passes.finish(graphed(settings, SEEDS, device))
     assert max(support.gaps(one, other).values()) < 1e-5
@@ -106,17 +106,17 @@ def test_fully_connected(name, network, device):
 
 @pytest.mark.parametrize("reset", ["network", "none"])
 def test_resets(reset, device):
-    agree(passes.variant(CBP, reset=reset, tasks=3), device)
+    agree(passes.variant(CBP, reset=reset, length=3), device)
 
 
 def test_tests_are_those_of_the_definition(device):
     """Also of more examples than are predicted at once; asked again, the inputs are still on the device."""
-    stream = graphed(passes.variant(SGD, tasks=1), SEEDS, device)
+    stream = graphed(passes.variant(SGD, length=1), SEEDS, device)
     support.learn(stream, 0)
     x = np.concatenate([problem.task(0).inputs for problem in stream.problems] * 4)[:130]
     for r in (0, 1, 0):
         right = stacked.predict(
-            SGD, stream.network, tree.run_of(stream.learner.state(), r), x.astype(np.float64)
+            SGD, stream.networks, tree.run_of(stream.learner.state(), r), x.astype(np.float64)
         )
         np.testing.assert_allclose(stream.learner.predict(r, x), right, rtol=1e-10, atol=1e-12)
     other = x[::-1].copy()
@@ -150,7 +150,7 @@ def test_formulations_and_their_gradients(formulation, side, i, o, kernel, devic
 @pytest.mark.parametrize("name", GRAPHED)
 def test_neighbours_hardly_matter(name, device):
     """Stacks of 4, 2 and 1 end alike but for rounding, which libraries do otherwise for other sizes."""
-    settings = passes.variant(ALGORITHMS[name], epochs=25, tasks=1)
+    settings = passes.variant(ALGORITHMS[name], epochs=25, length=1)
     ends = {}
     for seeds in ([0, 1, 2, 3], [3, 1], [2]):
         state, _ = passes.finish(graphed(settings, seeds, device))
@@ -191,7 +191,7 @@ def test_variants_of_one_algorithm_share_a_stack(device):
         {**CBP, "step_size": size, "replacement_rate": rate, "weight_decay": decay, "momentum": momentum}
         for size, rate, decay, momentum in ((0.05, 0.04, 0.001, 0.9), (0.02, 0.1, 0, 0.5))
     ]
-    every = [passes.variant(one, tasks=1, measures=()) for one in given]
+    every = [passes.variant(one, length=1, measures=()) for one in given]
     stream = passes.stream(every[0], SEEDS)
     trainer = BatchTrainer(every, stream.problems[0], stream.network, SEEDS, device)
     trainer.load({"weights": stream.learner.state()["weights"]})
@@ -373,13 +373,13 @@ def test_choice(monkeypatch):
     )
     for settings, words in (
         (passes.variant(ALGORITHMS["adam"]), "algorithm 'adam' has no file in engines/graphed/batches"),
-        (on_adam, "continual backpropagation on Adam has no fast path"),
+        (on_adam, r"no fast path for optimiser 'adam' \(it knows: sgd\)"),
     ):
         assert engines.choose(procedures.need(settings)) == "stacked"
         with pytest.raises(engines.Unsupported, match=words):
             engines.choose(procedures.need(settings), device="cuda")
     online = {**wide, "procedure": {"name": "task_stream"}}
-    with pytest.raises(engines.Unsupported, match=r"procedure 'task_stream' \(allowed: task_epochs\)"):
+    with pytest.raises(engines.Unsupported, match=r"no fast path for network 'convnet' \(it knows: mlp\)"):
         engines.choose(procedures.need(online), "graphed")
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
     assert engines.choose(procedures.need(wide)) == "pooled"

@@ -34,7 +34,7 @@ def parsed(given: dict) -> online_normalisation.Settings:
 def small(algorithm: dict, activation: str = "tanh") -> dict:
     """A network 6-4-3-1 on a small regression."""
     problem = {"inputs": 6, "slow_bits": 3, "target_units": 9, "flip_every": STEPS}
-    return support.variant(REGRESSION, algorithm, hidden=[4, 3], activation=activation, tasks=1, **problem)
+    return support.variant(REGRESSION, algorithm, hidden=[4, 3], activation=activation, length=1, **problem)
 
 
 # ---- against the oracle
@@ -272,7 +272,7 @@ def test_a_probe_that_follows_sees_more_dimensions_in_a_fresh_network():
 
 
 def test_stored_statistics_in_a_probe_are_the_network_by_hand():
-    settings = support.variant(DIGITS, options(probe="stored", guard="none"), activation="tanh", tasks=1)
+    settings = support.variant(DIGITS, options(probe="stored", guard="none"), activation="tanh", length=1)
     runs = support.stream(settings, [2], "stacked", 200)
     support.learn(runs, 0)
     state = tree.run_of(runs.learner.state(), 0)
@@ -289,7 +289,7 @@ def test_stored_statistics_in_a_probe_are_the_network_by_hand():
 
 
 def test_weight_magnitude_leaves_gains_and_shifts_out():
-    settings = support.variant(DIGITS, options(), measures={"weight_magnitude": {"every": 1}}, tasks=1)
+    settings = support.variant(DIGITS, options(), measures={"weight_magnitude": {"every": 1}}, length=1)
     runs = support.stream(settings, [0], "stacked", 10)
     support.learn(runs, 0)
     start = runs.network.init(0, dtype="float64")

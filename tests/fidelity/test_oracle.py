@@ -34,7 +34,7 @@ def small(algorithm: dict, activation: str = "tanh") -> dict:
     """A network 6-4-3-1 on a small regression."""
     problem = {"inputs": 6, "slow_bits": 3, "target_units": 9, "flip_every": STEPS}
     return support.variant(
-        support.REGRESSION, algorithm, hidden=[4, 3], activation=activation, tasks=1, **problem
+        support.REGRESSION, algorithm, hidden=[4, 3], activation=activation, length=1, **problem
     )
 
 

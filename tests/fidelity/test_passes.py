@@ -20,6 +20,8 @@ from perennial.procedures import task_epochs, task_stream
 from perennial.settings import Unfit
 
 SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
+LINEAR = {"name": "mlp", "hidden": []}
+ONLINE = {**passes.variant(SGD), "procedure": {"name": "task_stream"}}
 
 
 def starts(settings: dict) -> tuple[list[dict], list[dict]]:
@@ -113,7 +115,7 @@ def test_renewed_velocity(kept, monkeypatch):
         "name": "cbp", "step_size": 0.05, "momentum": 0.9, "replacement_rate": 0.3, "maturity_threshold": 2,
         "renewed_velocity": kept,
     }  # fmt: skip
-    starts(passes.variant(algorithm, tasks=1))
+    starts(passes.variant(algorithm, length=1))
     assert {layer for layer, moved in seen if moved} == set(range(5))
 
 
@@ -131,7 +133,7 @@ def test_a_task_is_shown_pass_by_pass_each_in_an_order_of_its_own():
 
 
 def test_measures_are_binned_or_taken_of_every_so_many_tasks():
-    settings = passes.variant(SGD, tasks=5, precision="float32", epochs=2)
+    settings = passes.variant(SGD, length=5, precision="float32", epochs=2)
     _, every = passes.finish(passes.stream(settings, [0, 1]))
     settings["measures"] = {name: {"every": 2} for name in settings["measures"]}
     runs = passes.stream(settings, [0, 1])
@@ -154,7 +156,7 @@ def test_dropout_is_off_in_tests():
     still = {"step_size": 1e-300, "momentum": 0.9}
     found = []
     for algorithm in ({"name": "dropout", "probability": 0.5, **still}, {"name": "backprop", **still}):
-        settings = passes.variant(algorithm, reset="none", tasks=3)
+        settings = passes.variant(algorithm, reset="none", length=3)
         found.append(passes.finish(passes.stream(settings, [1, 2]))[1])
     assert np.array_equal(found[0]["test_accuracy_by_epoch"], found[1]["test_accuracy_by_epoch"])
     assert not np.array_equal(found[0]["online_accuracy"], found[1]["online_accuracy"])
@@ -184,15 +186,19 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "changes", "words"),
+    ("wanted", "settings", "words"),
     [
-        ("fused", {"network": CONVNET}, r"no fast path for network 'convnet' \(allowed: mlp\)"),
-        ("fused", {"network": {"name": "mlp", "hidden": []}}, "no fast path for procedure 'task_epochs'"),
-        ("pooled", {"network": {"name": "mlp", "hidden": []}}, "no fast path for network 'mlp'"),
+        ("fused", ONLINE, r"no fast path for network 'convnet' \(it knows: mlp\)"),
+        ("fused", passes.variant(SGD), r"it takes one example a step \(batch: 5\)"),
+        ("fused", passes.variant(SGD, network=LINEAR, batch_size=1), "it learns a task in one pass"),
+        (
+            "pooled",
+            passes.variant(SGD, network=LINEAR),
+            r"no fast path for network 'mlp' \(it knows: convnet\)",
+        ),
     ],
 )
-def test_compiled_engines_say_what_they_cannot(wanted, changes, words):
-    settings = passes.variant(SGD, **changes)
+def test_compiled_engines_say_what_they_cannot(wanted, settings, words):
     with pytest.raises(engines.Unsupported, match=words):
         engines.choose(procedures.need(settings), wanted)
 
@@ -215,17 +221,19 @@ def test_settings_that_do_not_fit_end_in_one_line():
     settings = passes.variant(SGD, batch_size=7)
     words = ("batch_size: 7 does not divide the 20", "problem.train_per_class")
     one_line(lambda: passes.stream(settings, [0]), *words)
-    problem = passes.stream(passes.variant(SGD), [0]).problems[0]
-    one_line(lambda: task_epochs.steps(settings, problem), *words)
-    assert task_epochs.steps(passes.variant(SGD), problem) == 12
-    assert task_stream.steps(passes.variant(SGD), problem) == 20
+    one_line(lambda: task_epochs.cost(settings), *words)
+    assert task_epochs.cost(passes.variant(SGD)).steps == 2 * 12
+    assert task_stream.cost(ONLINE).steps == 2 * 20
 
     digits = support.variant(support.DIGITS, SGD)
-    runs = support.stream(digits, [0], "stacked")
-    options = task_epochs.Settings()
-    one_line(
-        lambda: task_epochs.check(options, "permuted_digits", runs.problems[0]), "has no passes and tests"
+    in_passes = {**digits, "procedure": {"name": "task_epochs"}}
+    words = ("'permuted_digits' has no passes and tests", "allowed: procedure: task_stream")
+    one_line(lambda: task_epochs.cost(in_passes), *words)
+    permutations = registry.module("problems", support.DIGITS).sequence(
+        registry.parse("problems", digits["problem"]), 0, 2
     )
+    group = procedures.Group(in_passes, [0], [permutations], support.digits())
+    one_line(lambda: task_epochs.start(group), *words)
     digits["measures"] = {"test_accuracy": {"every": 1}}
     one_line(lambda: support.stream(digits, [0], "stacked"), "test_accuracy: there are no tests")
     digits = {**digits, "measures": {}, "network": CONVNET}
@@ -244,7 +252,7 @@ def test_momentum_on_adam_is_a_mistake(name):
 
 
 def test_a_channel_is_dead_when_it_is_silent_at_every_place():
-    runs = passes.stream(passes.variant(SGD, measures=("dead_units",), tasks=1), [4])
+    runs = passes.stream(passes.variant(SGD, measures=("dead_units",), length=1), [4])
     state = runs.learner.state()
     for name, wanted in {"bias_0": 1, "bias_2": 3, "bias_4": 7}.items():
         state["weights"][name][0, :wanted] = -1e3  # nothing wakes these

@@ -99,7 +99,7 @@ def test_definition_is_plain_torch(name, problem):
     given = {**support.hyper(name.split()[0] if name != "linear" else "backprop"), **algorithm}
     activation = "relu" if problem == DIGITS else "tanh" if name == "l2" else "swish"
     measures = {"squared_error" if problem == REGRESSION else "online_accuracy": {"every": 1}}
-    settings = support.variant(problem, given, activation=activation, tasks=2, measures=measures, **others)
+    settings = support.variant(problem, given, activation=activation, length=2, measures=measures, **others)
     images, seeds = 120, [0, 5]
     runs = support.stream(settings, seeds, "stacked", images)
     for index in range(2):

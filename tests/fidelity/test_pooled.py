@@ -66,14 +66,14 @@ def test_double_precision_after_two_hundred_steps(name):
 
 @pytest.mark.parametrize("name", POOLED)
 def test_without_momentum_there_is_no_velocity(name):
-    one, other = both(passes.variant({**ALGORITHMS[name], "momentum": 0}, tasks=1, epochs=10))
+    one, other = both(passes.variant({**ALGORITHMS[name], "momentum": 0}, length=1, epochs=10))
     assert max(support.gaps(one, other).values()) < 1e-10
     assert not other["optimiser"]
 
 
 @pytest.mark.parametrize("name", POOLED)
 def test_single_precision_after_twenty_steps(name):
-    one, other = both(passes.variant(ALGORITHMS[name], tasks=1, epochs=5, precision="float32"))
+    one, other = both(passes.variant(ALGORITHMS[name], length=1, epochs=5, precision="float32"))
     assert max(support.gaps(one, other).values()) < 1e-5
 
 
@@ -120,7 +120,7 @@ def test_the_same_units_are_renewed_at_the_same_steps(name, monkeypatch):
 
 def test_tests_are_those_of_the_definition():
     """Also of more examples than are predicted at once."""
-    settings = passes.variant(SGD, tasks=1, precision="float32")
+    settings = passes.variant(SGD, length=1, precision="float32")
     runs = passes.stream(settings, SEEDS, "pooled")
     support.learn(runs, 0)
     x = np.concatenate([problem.task(0).inputs for problem in runs.problems] * 4)[:130]
@@ -237,7 +237,7 @@ def test_choice():
     assert engines.choose(procedures.need(passes.variant(on_adam))) == "stacked"
     linear = passes.variant(SGD, network={"name": "mlp", "hidden": []})
     assert engines.choose(procedures.need(linear)) == "stacked"
-    with pytest.raises(engines.Unsupported, match=r"engine: pooled .* network 'mlp' \(allowed: convnet\)"):
+    with pytest.raises(engines.Unsupported, match=r"engine: pooled .* network 'mlp' \(it knows: convnet\)"):
         engines.choose(procedures.need(linear), "pooled")
     with pytest.raises(engines.Unsupported, match="engine pooled runs on the CPU only"):
         engines.device_of("pooled", "cuda")

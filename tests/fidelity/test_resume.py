@@ -35,7 +35,7 @@ def finish(runs):
 
 def settings_of(problem, algorithm, **changes):
     measures = {name: {"every": 2} for name in support.measures(problem)}
-    return support.small(problem, algorithm, tasks=TASKS, measures=measures, **SHAPES[problem], **changes)
+    return support.small(problem, algorithm, length=TASKS, measures=measures, **SHAPES[problem], **changes)
 
 
 def engines_of(settings):

@@ -15,7 +15,7 @@ from perennial.streams import Place
 def slow_bits(flip: str) -> np.ndarray:
     """[task, bit]: the slow bits that the network was shown."""
     runs = support.stream(
-        support.variant(REGRESSION, support.hyper("backprop"), flip=flip, tasks=3), [5], "stacked"
+        support.variant(REGRESSION, support.hyper("backprop"), flip=flip, length=3), [5], "stacked"
     )
     return np.array([runs.problems[0].task(k).inputs[0, :15] for k in range(3)])
 
@@ -59,7 +59,7 @@ IMAGES = [(DIGITS, 64, 16), (MNIST, 784, 255)]  # problem, pixels, white
 
 def shown(problem: str, index: int, **changes) -> Task:
     """Task number `index` of seed 3, of 30 images."""
-    given = support.variant(problem, support.hyper("backprop"), tasks=3, **changes)
+    given = support.variant(problem, support.hyper("backprop"), length=3, **changes)
     return support.stream(given, [3], "stacked", 30).problems[0].task(index)
 
 
@@ -120,7 +120,7 @@ def test_reset_before_a_task(reset, engine):
 def test_the_first_task_is_never_reset_to_something_else():
     one, other = (
         support.train(
-            support.variant(REGRESSION, support.hyper("backprop"), reset=r, tasks=1), [0], "stacked"
+            support.variant(REGRESSION, support.hyper("backprop"), reset=r, length=1), [0], "stacked"
         )
         for r in ("none", "network")
     )

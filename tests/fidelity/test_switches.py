@@ -82,7 +82,7 @@ def test_noise_of_one_step(noise, engine):
     """With no step and no decay to speak of, a step adds noise_std times the stream's numbers, in one long draw."""
     given = {**support.hyper("shrink_and_perturb"), "step_size": 1e-12, "weight_decay": 0, "noise_std": 0.5}
     runs = support.stream(
-        support.variant(REGRESSION, {**given, "noise": noise}, flip_every=1, tasks=1), [6], engine
+        support.variant(REGRESSION, {**given, "noise": noise}, flip_every=1, length=1), [6], engine
     )
     before = runs.learner.state()["weights"]
     support.learn(runs, 0)
