@@ -31,5 +31,7 @@ def claims() -> dict[str, Claims]:
 def curves() -> dict[str, dict[str, Any]]:
     """The content of every file of published curves, by the name of its figure."""
     files = sorted(published.FOLDER.glob("*.json"))
-    assert len({path.stem for path in files}) == len(files), "two files of published curves have the same name"
+    assert len({path.stem for path in files}) == len(files), (
+        "two files of published curves have the same name"
+    )
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}

@@ -10,13 +10,13 @@ import pytest
 from real_data import mnist_root
 
 from perennial import datasets, streams
-from perennial.datasets._per_array import per_array
 from perennial.jobs import sequences
 from perennial.learning import engines
 from perennial.learning.engines.fused.trainer import FusedTrainer, sparse
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import permuted_mnist as problem
+from perennial.problems._per_array import per_array
 
 N = 50  # images
 BACKPROP = {"name": "backprop", "step_size": 0.003}
