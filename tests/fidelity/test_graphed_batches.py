@@ -22,7 +22,6 @@ from requirements import require_or_skip
 from perennial import procedures
 from perennial.dag import stage_code
 from perennial.learning import engines, tree
-from perennial.learning.engines import stacked
 from perennial.learning.engines.graphed import replay
 from perennial.learning.engines.graphed.batches import convolution
 from perennial.learning.engines.graphed.batches.trainer import BatchTrainer
@@ -114,10 +113,10 @@ def test_tests_are_those_of_the_definition(device):
     stream = graphed(passes.variant(SGD, length=1), SEEDS, device)
     support.learn(stream, 0)
     x = np.concatenate([problem.task(0).inputs for problem in stream.problems] * 4)[:130]
+    definition = passes.stream(passes.variant(SGD, length=1), SEEDS).learner
+    definition.load(stream.learner.state())
     for r in (0, 1, 0):
-        right = stacked.predict(
-            SGD, stream.networks, tree.run_of(stream.learner.state(), r), x.astype(np.float64)
-        )
+        right = definition.predict(r, x.astype(np.float64))
         np.testing.assert_allclose(stream.learner.predict(r, x), right, rtol=1e-10, atol=1e-12)
     other = x[::-1].copy()
     assert np.allclose(stream.learner.predict(0, other), stream.learner.predict(0, x)[::-1])

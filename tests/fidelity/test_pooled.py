@@ -17,7 +17,6 @@ from perennial import procedures
 from perennial.dag import stage_code
 from perennial.learning import engines, tree
 from perennial.learning.algorithms import _renewal, cbp
-from perennial.learning.engines import stacked
 from perennial.learning.engines.pooled.kernels import compiled
 from perennial.learning.engines.pooled.sums import LANES, padded
 
@@ -125,9 +124,10 @@ def test_tests_are_those_of_the_definition():
     support.learn(runs, 0)
     x = np.concatenate([problem.task(0).inputs for problem in runs.problems] * 4)[:130]
     state = runs.learner.state()
+    definition = passes.stream(settings, SEEDS).learner
+    definition.load(state)
     for r in range(2):
-        right = stacked.predict(SGD, runs.networks, tree.run_of(state, r), x)
-        np.testing.assert_allclose(runs.learner.predict(r, x), right, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(runs.learner.predict(r, x), definition.predict(r, x), rtol=1e-5, atol=1e-6)
     after = runs.learner.state()
     assert all(support.same_bits(after, state, branch) for branch in ("weights", "optimiser"))
 
