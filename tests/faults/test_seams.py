@@ -17,7 +17,7 @@ from perennial.dag import blocks
 from perennial.files import seams, store
 from perennial.jobs import sequences
 
-PACKAGE = Path(seams.__file__).parent
+PACKAGE = Path(seams.__file__).parents[1]
 FULL = "No space left on device"
 BYTES = ("store.opened", "sink.half_written", "sink.before_fsync", "store.before_rename", "store.renamed")
 SEALED = (*BYTES, "store.filled", "store.before_seal")

@@ -47,7 +47,7 @@ def test_convnet(modules, monkeypatch, tmp_path):
     ]  # fmt: skip
     assert all(row["seconds_per_run_step"] > 0 for row in figures)
     assert convolution.FORMULATION == "grouped" and not torch.backends.cudnn.allow_tf32
-    convnet.trainer(of[1], [0], "cpu", size)
+    convnet.learner(of[1], [0], "cpu", size)
     assert of[1].precision == "tf32" and torch.backends.cudnn.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32
 
