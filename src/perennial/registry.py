@@ -125,16 +125,15 @@ def _files(kind: str) -> dict[str, str]:
     inside = importlib.import_module("perennial").__path__[0]
     package = PACKAGES[kind]
     folder = Path(inside, *package.split(".")[1:])
-    found = {path.stem: f"{package}.{path.stem}" for path in _modules(folder)}
+    found = {path.stem: (path, package) for path in _modules(folder)}
     for folder in _folders.get(kind, []):
         outside = _package(folder)
         for path in _modules(folder):
             if path.stem in found:
-                raise NameTaken(
-                    f"{path}: there is another file '{path.stem}' among the {kind} ({found[path.stem]})"
-                )
-            found[path.stem] = f"{outside}.{path.stem}"
-    return found
+                other = found[path.stem][0]
+                raise NameTaken(f"{path}: there is another file '{path.stem}' among the {kind} ({other})")
+            found[path.stem] = path, outside
+    return {name: f"{package}.{name}" for name, (_, package) in found.items()}
 
 
 def _modules(folder: Path) -> list[Path]:
