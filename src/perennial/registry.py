@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -114,6 +115,12 @@ def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
     return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
 
+def place(module: str) -> str | None:
+    """The file of a module that need not be imported."""
+    spec = find_spec(module)
+    return spec and spec.origin
+
+
 def folder_of(package: str) -> Path:
     """Where the files of a package of users' modules lie."""
     return Path(sys.modules[package].__path__[0])
@@ -125,15 +132,16 @@ def _files(kind: str) -> dict[str, str]:
     inside = importlib.import_module("perennial").__path__[0]
     package = PACKAGES[kind]
     folder = Path(inside, *package.split(".")[1:])
-    found = {path.stem: (path, package) for path in _modules(folder)}
+    found = {path.stem: f"{package}.{path.stem}" for path in _modules(folder)}
     for folder in _folders.get(kind, []):
         outside = _package(folder)
         for path in _modules(folder):
             if path.stem in found:
-                other = found[path.stem][0]
-                raise NameTaken(f"{path}: there is another file '{path.stem}' among the {kind} ({other})")
-            found[path.stem] = path, outside
-    return {name: f"{package}.{name}" for name, (_, package) in found.items()}
+                raise NameTaken(
+                    f"{path}: there is another file '{path.stem}' among the {kind} ({place(found[path.stem])})"
+                )
+            found[path.stem] = f"{outside}.{path.stem}"
+    return found
 
 
 def _modules(folder: Path) -> list[Path]:
