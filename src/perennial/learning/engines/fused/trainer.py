@@ -21,7 +21,7 @@ _LOOPS: dict[tuple[str, Layout], Any] = {}
 
 
 class FusedTrainer:
-    """A group of runs of one variant; see `perennial.learning.engines.Trainer`.
+    """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         settings: canonical settings of the variant.
