@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
+from perennial.config import Study
 from perennial.estimate.budget import Budget
+from perennial.estimate.jobs import Job, finished_blocks
 from perennial.estimate.table import duration, size
+from perennial.estimate.timings import Timings
 from perennial.files import store
 
 
@@ -19,24 +23,30 @@ class Sums:
     memory: int = 0
     memory_recorded: int = 0
 
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(
-            self.blocks + other.blocks,
-            self.planned + other.planned,
-            self.recorded + other.recorded,
-            max(self.memory, other.memory),
-            max(self.memory_recorded, other.memory_recorded),
-        )
+    def add(self, other: Sums) -> None:
+        """Count other blocks too."""
+        self.blocks += other.blocks
+        self.planned += other.planned
+        self.recorded += other.recorded
+        self.memory = max(self.memory, other.memory)
+        self.memory_recorded = max(self.memory_recorded, other.memory_recorded)
 
 
-def lines(budget: Budget, names: list[str]) -> list[str]:
+def lines(study: Study, names: list[str], timings: Timings) -> list[str]:
     """One line for each experiment that has finished blocks. What they recorded includes compiling."""
-    found = {name: _sums(budget, name) for name in names}
-    found = {name: sums for name, sums in found.items() if sums.blocks}
+    blocks = finished_blocks(study, names)
+    budget = Budget(study, blocks, timings, cores=1)
+    found: dict[str, Sums] = defaultdict(Sums)
+    for job in blocks:
+        if one := _sums(budget, job):
+            found[job.pair[0]].add(one)
     if not found:
         return ["no finished blocks to compare with"]
     if len(found) > 1:
-        found["all"] = sum(found.values(), Sums())
+        whole = Sums()
+        for sums in found.values():
+            whole.add(sums)
+        found["all"] = whole
     return [
         f"{name}: {sums.blocks} finished blocks: planned {duration(sums.planned)} CPU, recorded "
         f"{duration(sums.recorded)} ({sums.planned / sums.recorded:.2f} x); memory planned {size(sums.memory)}, "
@@ -45,13 +55,11 @@ def lines(budget: Budget, names: list[str]) -> list[str]:
     ]
 
 
-def _sums(budget: Budget, name: str) -> Sums:
-    sums = Sums()
-    for job in budget.inventory.jobs([name]):
-        if job.stage != "train" or not job.path.is_file() or store.check(job.path):
-            continue
-        with store.open_checked(job.path) as file:
-            seconds, memory = float(file.attrs["cpu_seconds"]), int(file.attrs["peak_memory_bytes"])
-        if cost := budget.cost(job):
-            sums += Sums(1, cost.cpu - budget.timings.overheads.stages["train"], seconds, cost.memory, memory)
-    return sums
+def _sums(budget: Budget, job: Job) -> Sums | None:
+    expense = budget.block(job)
+    if expense is None:
+        return None
+    with store.open_checked(job.outputs[0]) as file:
+        seconds, memory = float(file.attrs["cpu_seconds"]), int(file.attrs["peak_memory_bytes"])
+    before = budget.timings.overheads.stages["train"]  # is not recorded
+    return Sums(1, expense.cpu - before, seconds, expense.memory, memory)

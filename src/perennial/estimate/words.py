@@ -21,12 +21,12 @@ def dry_run(rows: Iterable[Row]) -> list[str]:
 
 
 def _of_row(row: Row) -> list[str]:
-    if not any(job.reason for job in row.jobs):
-        return [f"{row.name}: nothing to do"]
+    if all(job.rule == "report" and not job.outputs for job in row.to_do):
+        return [f"{row.name}: nothing to do"]  # its target always looks at the report again
     why: dict[str, list[str]] = {}
-    for job in row.jobs:
-        if job.stage == "train" and job.reason:
-            why.setdefault(job.reason, []).append(job.variant)
+    for job in row.to_do:
+        if job.rule == "train":
+            why.setdefault(job.reason, []).append(job.pair[1])
     to_do, done = row.count("train")
     kept = f", keep {done:,}" if done else ""
     lines = [f"{row.name}: would train {_some(to_do, 'block')}{kept}"]
@@ -34,7 +34,7 @@ def _of_row(row: Row) -> list[str]:
         lines.append(f"  {len(variants):,} of {_named(list(dict.fromkeys(variants)))}: {reason}")
     if len(why) > MOST:
         lines.append(f"  and others for {len(why) - MOST} more reasons")
-    counts = [(row.count(stage)[0], name) for stage, name in OTHERS.items()]
+    counts = [(row.count(rule)[0], name) for rule, name in OTHERS.items()]
     lines.append("  then make " + ", ".join(_some(n, name) for n, name in counts if n))
     return lines
 

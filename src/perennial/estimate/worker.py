@@ -21,12 +21,16 @@ from typing import Any
 
 from perennial import config
 from perennial.config import Study
+from perennial.errors import UserError
 from perennial.estimate import rehearsal
 from perennial.estimate.kinds import Kind
 from perennial.estimate.materials import Materials
-from perennial.files import provenance
 
 Request = tuple[Kind, dict[str, Any]]  #: a kind and the settings of one of its variants
+
+
+class NoStart(UserError, RuntimeError):
+    """A process that was to be timed did not come to its first step."""
 
 
 def rehearse_all(
@@ -58,11 +62,17 @@ def rehearse_all(
         thread.join()
 
 
-def start_up(study: Study, request: Request) -> tuple[float, int]:
-    """CPU seconds and bytes of memory of a fresh process until its runs have done their first step."""
+def start_up(study: Study, request: Request) -> dict[str, Any]:
+    """A `Measured` as a dict from a fresh process, whose start and memory are those of a training job.
+
+    Raises:
+        NoStart: the process came to nothing, although an earlier one did.
+    """
     answer: dict[str, Any] = {}
     rehearse_all(study, [request], 1, 120, lambda kind, found: answer.update(found))
-    return answer.get("spent", 0.0) - answer.get("after", 0.0), answer.get("memory", 0)
+    if "start" not in answer:
+        raise NoStart(f"plan: a process that was to train a little ended: {answer.get('error', 'no answer')}")
+    return answer
 
 
 def _start() -> subprocess.Popen[str]:
@@ -104,14 +114,10 @@ def main() -> None:
         request = json.loads(line)
         if materials is None:
             materials = Materials(config.load(request["entry"]))
-        begin = time.process_time()
         try:
             found = rehearsal.rehearse(Kind(**request["kind"]), request["settings"], materials).as_dict()
         except Exception as error:  # any: a plan says what it could not measure, and goes on
             found = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        spent = time.process_time()
-        found |= {"spent": spent, "after": spent - begin - found.get("first", 0.0)}
-        found["memory"] = provenance.peak_memory_bytes()
         print(json.dumps(found), file=answers, flush=True)
     os._exit(0)  # without the libraries' own long good-byes
 
