@@ -10,9 +10,9 @@ from typing import Any
 
 from perennial.config import Study
 from perennial.dag import planning
-from perennial.estimate import costs, gpu, kinds
+from perennial.estimate import costs, gpu, kinds, memo
 from perennial.estimate.costs import Expense, Source
-from perennial.estimate.jobs import Job
+from perennial.estimate.dry_run import Job
 from perennial.estimate.kinds import Kind
 from perennial.estimate.overheads import STAGES
 from perennial.estimate.timings import Timings
@@ -75,6 +75,9 @@ class Budget:
                 work[kind] += run.weights * run.steps * len(job.seeds)
         self.timings.rehearse(dict(work), settings)
         self.sources = {kind: costs.source(kind, self.timings, self.weights) for kind in work}
+        for kind, found in self.sources.items():
+            if found and found.like:  # for training jobs that ask a cluster for time and memory
+                self.timings.known.put(memo.name_of_taken(kind.key, settings[kind]), found.measured.as_dict())
         self.gpu_table = gpu.read()
 
     def row(self, name: str, to_do: list[Job], done: Iterable[Job] = ()) -> Row:

@@ -22,7 +22,8 @@ def plan(study: Study, options: argparse.Namespace) -> None:
         study.seeds(name)  # a slip of the pen is told with the known names
     here = timings.cores_here()
     cores = (options.cores or here) * options.nodes
-    found = timings.Timings(study, memo.Memo(fresh=options.fresh), options.seconds, here, _say)
+    known = memo.Memo(fresh=options.fresh)
+    found = timings.Timings(study, known, options.seconds, here, _say)
     if options.compare:
         print("\n".join(recorded.lines(study, names, found)))
         return
@@ -34,6 +35,7 @@ def plan(study: Study, options: argparse.Namespace) -> None:
     print("\n".join(table.lines([*rows, *_totals(budget, listed, names, asked)], cores)))
     print("\n" + "\n".join(words.dry_run(rows)))
     print("\n" + "\n".join(words.sources(budget)))
+    known.save()
 
 
 def _totals(budget: Budget, listed: jobs.Jobs, names: list[str], asked: list[str]) -> list[Row]:

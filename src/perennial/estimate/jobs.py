@@ -1,55 +1,22 @@
-"""Which jobs a run would start, and why: asked of Snakemake's own dry run, once for all targets."""
+"""The jobs of some targets: those that a run would start, and those whose files are there."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from perennial.config import Study
 from perennial.dag import blocks, planning
-from perennial.errors import UserError
+from perennial.estimate.dry_run import Job, dry_run
 from perennial.files import store
 
 ALL = "all"  # the target of a plain run
-ROOT = Path(__file__).parents[3]  # the checkout
-PROFILE = ROOT / "profiles" / "default" / "profile.yaml"
-
-
-class NoDryRun(UserError, RuntimeError):
-    """Snakemake cannot plan the study; the message is its own."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of the workflow."""
-
-    rule: str
-    wildcards: Mapping[str, str]
-    reason: str = ""  #: in Snakemake's words; empty: the job is done
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-
-    @property
-    def pair(self) -> tuple[str, str]:
-        """Experiment and variant, of the jobs that belong to one."""
-        return self.wildcards["experiment"], self.wildcards["variant"]
-
-    @property
-    def seeds(self) -> range:
-        """Of the jobs that belong to a block."""
-        return blocks.seeds_of(blocks.parse(self.wildcards["block"]))
 
 
 @dataclass
 class Jobs:
-    """The jobs of some targets: those that a run would start, and those whose files are there.
+    """What one dry run lists, parted by targets.
 
     Args:
         study: the validated config.
@@ -68,9 +35,8 @@ class Jobs:
         for job in self.to_do:
             if job.rule == "train":
                 self._again.setdefault(job.pair, set()).update(job.seeds)
-        self.planner = planning.Planner(
-            self.study
-        )  # trusts the names of files: Snakemake has looked into them
+        # It trusts the names of files, into which Snakemake has looked.
+        self.planner = planning.Planner(self.study)
 
     def of(self, targets: Iterable[str]) -> list[Job]:
         """Jobs to do for some of the targets: their own, and all whose files these read."""
@@ -130,68 +96,3 @@ def finished_blocks(study: Study, experiments: list[str]) -> list[Job]:
             found += [_training(planner, names, block) for block in planner.runs(**names)]
     paths = ((job, Path(job.outputs[0])) for job in found)
     return [job for job, path in paths if path.is_file() and store.check(path) is None]
-
-
-def dry_run(study: Study, targets: list[str]) -> list[Job]:
-    """What `snakemake -n TARGET ...` would list, by the triggers of the profile for local runs.
-
-    Raises:
-        NoDryRun: Snakemake refuses.
-    """
-    from snakemake import api  # slow to import
-    from snakemake.exceptions import WorkflowError
-    from snakemake.logging import logger
-    from snakemake.settings.enums import Quietness, RerunTrigger
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        ExecutionSettings,
-        OutputSettings,
-        ResourceSettings,
-    )
-
-    told, listener = io.StringIO(), _Listener()
-    names = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))["rerun-triggers"]
-    triggers = frozenset(RerunTrigger.parse_choice(name) for name in names)
-    config = ConfigSettings(config=study.entry.model_dump(mode="json"), replace_workflow_config=True)
-    output = OutputSettings(dryrun=True, quiet=frozenset({Quietness.ALL}), enable_file_logging=False)
-    try:
-        with contextlib.redirect_stderr(told), api.SnakemakeApi(output) as snakemake:
-            logger.addHandler(listener)
-            workflow = snakemake.workflow(ResourceSettings(), config, snakefile=ROOT / "Snakefile")
-            dag = workflow.dag(DAGSettings(targets=frozenset(targets), rerun_triggers=triggers))
-            dag.execute_workflow("dryrun", execution_settings=ExecutionSettings(lock=False))
-    except (WorkflowError, SystemExit) as error:
-        raise NoDryRun(f"snakemake -n: {error}".strip()) from None
-    finally:
-        logger.removeHandler(listener)
-    notes = _notes(told.getvalue())
-    return [_job(record, notes) for record in listener.records]
-
-
-class _Listener(logging.Handler):
-    """Keeps what Snakemake says about each job."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[Any] = []
-
-    def emit(self, record: Any) -> None:
-        if getattr(record, "event", None) == "job_info":
-            self.records.append(record)
-
-
-def _notes(told: str) -> dict[str, str]:
-    """Path -> why the planner has it made again: `runs/.../seeds_0-9.h5: was trained by other code; ...`."""
-    pairs = (line.partition(": ")[::2] for line in told.splitlines())
-    return {path: text.split("; ")[0] for path, text in pairs}
-
-
-def _job(record: Any, notes: dict[str, str]) -> Job:
-    reason = record.reason.split(":")[0].split(";")[0].lower()
-    noted = [notes[path] for path in record.output if path in notes]
-    # fmt: off
-    return Job(
-        record.rule_name, dict(record.wildcards), *(noted or [reason])[:1], tuple(record.input), tuple(record.output)
-    )
-    # fmt: on

@@ -61,6 +61,11 @@ def name_of_kind(key: str, settings: dict[str, Any]) -> str:
     return f"{code_hash.digest(modules)} {key}"
 
 
+def name_of_taken(key: str, settings: dict[str, Any]) -> str:
+    """A kind that was not timed, but taken from another."""
+    return f"taken {name_of_kind(key, settings)}"
+
+
 def name_of_overheads() -> str:
     """The overheads and the code that they time."""
     return f"{code_hash.digest(['perennial.estimate.overheads', 'perennial.jobs.job'])} overheads"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from perennial.config import Study
 from perennial.estimate.budget import Budget
-from perennial.estimate.jobs import Job, finished_blocks
+from perennial.estimate.dry_run import Job
+from perennial.estimate.jobs import finished_blocks
 from perennial.estimate.table import duration, size
 from perennial.estimate.timings import Timings
 from perennial.files import store

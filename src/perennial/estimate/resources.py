@@ -16,18 +16,17 @@ from perennial.config import Study
 from perennial.estimate import kinds, memo
 from perennial.estimate.kinds import Kind
 
-BASE = (
-    800_000_000  # bytes of a process beside its runs: libraries 0.5 GB, the largest table of examples 0.2 GB
-)
+#: bytes of a process beside its runs: libraries 0.5 GB, the largest table of examples 0.2 GB
+BASE = 800_000_000
+CUDA = 2_500_000_000  # bytes of host memory that a process on a GPU needs beside: generous, not measured
 SPARE = 1.5  # times the memory
 SLOWER = 3.0  # times the seconds that were timed: other processors, neighbours
 STEP = 2e-5  # seconds of a run-step beside its arithmetic, where nothing was timed
 WEIGHT = 1e-8  # seconds for each weight and example of a run-step, where nothing was timed
 START = 300  # seconds of a job until it trains, with the compiling of its loops
 LEAST_MINUTES = 30
-MOST_MINUTES = (
-    24 * 60
-)  # of a first attempt; what takes longer is saved at the limit, and the next attempt goes on
+#: of a first attempt; what takes longer is saved at the limit, and the next attempt goes on
+MOST_MINUTES = 24 * 60
 
 
 def memory_mb(study: Study, settings: dict[str, Any], seeds: int, attempt: int) -> int:
@@ -41,7 +40,8 @@ def memory_mb(study: Study, settings: dict[str, Any], seeds: int, attempt: int) 
     kind, timed = _timed(study, settings, seeds)
     state = timed.get("kept", kinds.cost_of_run(settings).memory // 2)
     runs = kinds.held(kind.engine, seeds, state, kinds.weight_bytes(settings))
-    return 100 * math.ceil(SPARE * (BASE + runs) / 1e8) * attempt
+    base = BASE + (CUDA if study.device == "cuda" else 0)
+    return 100 * math.ceil(SPARE * (base + runs) / 1e8) * attempt
 
 
 def minutes(study: Study, settings: dict[str, Any], seeds: int, attempt: int) -> int:
@@ -60,7 +60,7 @@ def _seconds_per_run_step(study: Study, settings: dict[str, Any], seeds: int) ->
 
 
 def _timed(study: Study, settings: dict[str, Any], seeds: int) -> tuple[Kind, dict[str, Any]]:
-    """The kind of a block, and what a plan has timed of it on this machine, if anything."""
+    """The kind of a block, and what a plan on this machine knows of it: timed, or taken from the most alike."""
     return _timed_once(json.dumps(settings), study.engine, study.device, seeds)
 
 
@@ -68,7 +68,8 @@ def _timed(study: Study, settings: dict[str, Any], seeds: int) -> tuple[Kind, di
 def _timed_once(text: str, engine: str, device: str, seeds: int) -> tuple[Kind, dict[str, Any]]:
     settings = json.loads(text)
     kind = kinds.kind_of(settings, engine, device, seeds)
-    return kind, _known().get(memo.name_of_kind(kind.key, settings)) or {}
+    names = (memo.name_of_kind(kind.key, settings), memo.name_of_taken(kind.key, settings))
+    return kind, next((found for name in names if "step" in (found := _known().get(name) or {})), {})
 
 
 @functools.cache
