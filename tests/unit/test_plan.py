@@ -14,11 +14,21 @@ import pytest
 from perennial import cli, config, datasets, registry
 from perennial.config import files
 from perennial.dag import blocks, planning, stage_code
-from perennial.estimate import budget, costs, gpu, kinds, recorded, rehearsal, table, timings, words
+from perennial.estimate import (
+    budget,
+    costs,
+    gpu,
+    kinds,
+    overheads,
+    recorded,
+    rehearsal,
+    table,
+    timings,
+    words,
+)
 from perennial.estimate.dry_run import NoDryRun
 from perennial.estimate.jobs import ALL, Jobs
 from perennial.estimate.memo import Memo
-from perennial.estimate.overheads import Overheads
 from perennial.estimate.rehearsal import Measured
 from perennial.files import store
 
@@ -66,7 +76,7 @@ class Table(timings.Timings):
 
     def __init__(self, study, known=lambda kind: True):
         stages = dict.fromkeys(("dataset", "sequences", "train", "metrics", "figure", "claim", "report"), 1.0)
-        self.study, self.overheads, self.known_kinds = study, Overheads(1.0, stages, 1000, 100, 0.001), known
+        self.study, self.stages, self.known_kinds = study, stages, known
         self.measured, self.why_not, self.starts = {}, {}, {("fused", "digits"): (2.0, 200_000_000)}
         self.materials, self.known = timings.Materials(study), Memo()
 
@@ -113,7 +123,7 @@ def sum_of_others(row, study):
     """A second for each process that does not train, and what metrics take beside."""
     to_do = sum(found for rule, (found, _) in counts(row).items() if rule != "train")
     measures = len(study.settings(EXPERIMENT, "cbp")["measures"])
-    return to_do + 2 * 0.001 * 6 * measures
+    return to_do + 2 * overheads.GATHERING * 6 * measures
 
 
 def test_stale_and_damaged_blocks_are_told_with_the_reason(study):
@@ -229,7 +239,7 @@ def test_wide_runs_need_memory_by_their_state(study):
 
 
 def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
-    from perennial.estimate import overheads
+    from perennial.jobs import training
     from perennial.jobs.outcome import Outcome
     from perennial.procedures import Series
 
@@ -244,11 +254,10 @@ def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
 
     def fill(file):
         file.attrs.update({"seeds": np.arange(5), "settings": json.dumps(settings)})
-        overheads.training._fill(file, outcome, list(range(5)))
+        training._fill(file, outcome, list(range(5)))
 
     store.write(path, fill)
-    found = costs.run_file(settings, 5, Overheads(1.0, {}, *overheads._files()))
-    assert found == pytest.approx(path.stat().st_size, rel=0.3)
+    assert costs.run_file(settings, 5) == pytest.approx(path.stat().st_size, rel=0.3)
 
 
 def test_durations_sizes_and_amounts():

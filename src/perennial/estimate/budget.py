@@ -5,16 +5,15 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from perennial.config import Study
 from perennial.dag import planning
-from perennial.estimate import costs, gpu, kinds, memo
+from perennial.estimate import costs, gpu, kinds, memo, overheads
 from perennial.estimate.costs import Expense, Source
 from perennial.estimate.dry_run import Job
 from perennial.estimate.kinds import Kind
-from perennial.estimate.overheads import STAGES
 from perennial.estimate.timings import Timings
 
 
@@ -77,7 +76,7 @@ class Budget:
         self.sources = {kind: costs.source(kind, self.timings, self.weights) for kind in work}
         for kind, found in self.sources.items():
             if found and found.like:  # for training jobs that ask a cluster for time and memory
-                self.timings.known.put(memo.name_of_taken(kind.key, settings[kind]), found.measured.as_dict())
+                self.timings.known.put(memo.name_of_taken(kind.key, settings[kind]), asdict(found.measured))
         self.gpu_table = gpu.read()
 
     def row(self, name: str, to_do: list[Job], done: Iterable[Job] = ()) -> Row:
@@ -123,14 +122,14 @@ class Budget:
 
     def _other(self, job: Job) -> tuple[float, float]:
         """CPU seconds and bytes of a job that does not train."""
-        start = self.timings.overheads.stages[job.rule]
+        start = self.timings.stages[job.rule]
         if job.rule == "sequences":
             own = self.study.settings(*self.planner.users(job.wildcards["sequence"])[0])
             (seconds, size), tasks = self.timings.sequence(own), own["length"] * len(job.seeds)
             return start + seconds * tasks, size * tasks
         if job.rule == "metrics":
             own, seeds = self._settings(job), len(self.study.seeds(job.pair[0]))
-            gathering = self.timings.overheads.summary * seeds * len(own["measures"])
+            gathering = overheads.GATHERING * seeds * len(own["measures"])
             return start + gathering, costs.metrics_file(own, seeds)
         return start, 0.0
 
@@ -147,7 +146,7 @@ class Budget:
 
 def _longest(others: list[tuple[str, float, float]]) -> float:
     """Seconds of one job of each stage after the other, each time the longest."""
-    longest = dict.fromkeys(STAGES, 0.0)
+    longest = dict.fromkeys(overheads.STAGES, 0.0)
     for rule, seconds, _ in others:
         longest[rule] = max(longest[rule], seconds)
     longest["figure"] = max(longest["figure"], longest.pop("claim"))  # side by side

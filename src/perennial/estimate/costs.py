@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perennial import registry
-from perennial.estimate import kinds
+from perennial.estimate import kinds, overheads
 from perennial.estimate.kinds import Kind
-from perennial.estimate.overheads import Overheads
 from perennial.estimate.rehearsal import Measured
 from perennial.estimate.timings import Timings
 
@@ -53,10 +52,10 @@ def train(settings: dict[str, Any], kind: Kind, seeds: int, found: Source, timin
         found: where its timing comes from.
     """
     run, (start, base) = kinds.cost_of_run(settings), timings.start(kind)
-    cpu = timings.overheads.stages["train"] + start + run.steps * seeds * found.measured.step
+    cpu = timings.stages["train"] + start + run.steps * seeds * found.measured.step
     kept = 2 * seeds * found.measured.kept if cpu > timings.study.checkpoint_seconds else 0
     runs = kinds.held(kind.engine, seeds, found.measured.kept, kinds.weight_bytes(settings))
-    return Expense(cpu, base + runs, run_file(settings, seeds, timings.overheads), kept)
+    return Expense(cpu, base + runs, run_file(settings, seeds), kept)
 
 
 def numbers(settings: dict[str, Any]) -> dict[str, int]:
@@ -71,9 +70,9 @@ def numbers(settings: dict[str, Any]) -> dict[str, int]:
     return found
 
 
-def run_file(settings: dict[str, Any], seeds: int, overheads: Overheads) -> float:
+def run_file(settings: dict[str, Any], seeds: int) -> float:
     """Bytes of a run file."""
-    return overheads.file + seeds * sum(8 * n + overheads.series for n in numbers(settings).values())
+    return overheads.FILE + seeds * sum(8 * n + overheads.SERIES for n in numbers(settings).values())
 
 
 def metrics_file(settings: dict[str, Any], seeds: int) -> float:

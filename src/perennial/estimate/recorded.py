@@ -62,5 +62,5 @@ def _sums(budget: Budget, job: Job) -> Sums | None:
         return None
     with store.open_checked(job.outputs[0]) as file:
         seconds, memory = float(file.attrs["cpu_seconds"]), int(file.attrs["peak_memory_bytes"])
-    before = budget.timings.overheads.stages["train"]  # is not recorded
+    before = budget.timings.stages["train"]  # is not recorded
     return Sums(1, expense.cpu - before, seconds, expense.memory, memory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perennial import registry
@@ -29,13 +29,9 @@ class Measured:
 
     step: float  #: of one run-step, with all that comes between steps
     kept: int  #: bytes of one run's checkpoint
-    start: float  #: of this process, until it trains: imports, data, compiling or loading
-    memory: int  #: bytes of this process at its peak until then
+    start: float  #: in a fresh process, until it trains: data, compiling or loading
+    memory: int  #: bytes of the process at its peak until then
     runs: int  #: that it had trained until then
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
-        return asdict(self)
 
 
 def fits(settings: dict[str, Any]) -> bool:
@@ -51,23 +47,23 @@ def rehearse(kind: Kind, settings: dict[str, Any], materials: Materials) -> Meas
         settings: of one of its variants.
         materials: data and sequences.
     """
-    runs = min(kind.runs, FEW)
-    found = _timed(materials.group(settings, runs, kind.engine, kind.device))
+    runs, begin = min(kind.runs, FEW), time.process_time()
+    found = _timed(materials.group(settings, runs, kind.engine, kind.device), begin)
     if (
         runs < kind.runs and found.step < LIGHT
     ):  # what each step takes beside its arithmetic is shared by the stack
-        whole = _timed(materials.group(settings, kind.runs, kind.engine, kind.device))
+        whole = _timed(materials.group(settings, kind.runs, kind.engine, kind.device), begin)
         found = replace(found, step=whole.step, kept=whole.kept)
     return found
 
 
-def _timed(group: Group) -> Measured:
+def _timed(group: Group, begin: float) -> Measured:
     """The first piece of a course compiles, so those after it are timed; where there is but one, that of another."""
     start, runs = registry.module("procedures", group.settings["procedure"]["name"]).start, len(group.seeds)
     course = start(group)
     pieces = course.pieces()
     first = next(pieces)
-    spent, memory = time.process_time(), provenance.peak_memory_bytes()
+    spent, memory = time.process_time() - begin, provenance.peak_memory_bytes()
     kept = sum(array.nbytes for _, array in tree.leaves(course.snapshot())) // runs
     often = max((choice["every"] for choice in group.settings["measures"].values()), default=1)
     step = _seconds(itertools.chain(pieces, start(group).pieces()), often)

@@ -43,8 +43,7 @@ class Timings:
 
     def __post_init__(self) -> None:
         self.materials = Materials(self.study)
-        found = self._once(memo.name_of_overheads(), lambda: vars(overheads.measure()))
-        self.overheads = overheads.Overheads(**found)
+        self.stages: dict[str, float] = self._once(memo.name_of_overheads(), overheads.measure)
 
     def sequence(self, settings: dict[str, Any]) -> tuple[float, float]:
         """CPU seconds and bytes of one task of one seed's sequence."""
