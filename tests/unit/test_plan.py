@@ -313,7 +313,7 @@ def test_a_course_of_one_piece_is_timed_by_a_second_one(study):
     settings = study.settings(EXPERIMENT, "backprop", length=1)
     one = kinds.kind_of(settings, "fused", "cpu", 1)
     found = rehearsal.rehearse(one, settings, timings.Materials(study))
-    assert 1e-8 < found.step < 1e-3 and found.start > 0 and found.runs == 1
+    assert 1e-8 < found.step < 1e-2 and found.runs == 1
     weights = kinds.weight_bytes(settings)
     assert weights < found.kept < 2 * weights  # plain descent keeps its weights and biases
 

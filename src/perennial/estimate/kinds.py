@@ -135,7 +135,8 @@ def nearest(kind: Kind, measured: Iterable[Kind], weights: Mapping[Kind, int]) -
         its = other.settings
         choices = sum(its["algorithm"].get(key) == value for key, value in own["algorithm"].items())
         apart = abs(np.log(weights[other] / weights[kind]))
-        same = [its[part] == own[part] for part in ("network", "procedure", "problem", "precision")]
+        parts = ("network", "procedure", *registry.WORLDS, "precision")
+        same = [its.get(part) == own.get(part) for part in parts]
         return (choices, -apart, *map(float, same), -abs(other.runs - kind.runs))
 
     return max(filter(near, measured), key=likeness, default=None)

@@ -16,13 +16,13 @@ MOST_TASKS = 300  # of which sequences are drawn: a rehearsal meets no more
 
 
 def dataset_of(settings: dict[str, Any]) -> str | None:
-    """The data set of a variant's problem, if it has one."""
-    return registry.module("problems", settings["problem"]["name"]).DATASET
+    """The data set of a variant's problem or environment, if it has one."""
+    return registry.world(settings)[0].DATASET
 
 
 def shortened(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run of `MOST_TASKS` at most."""
-    return {**settings, "length": min(settings["length"], MOST_TASKS)}
+    """The settings of a run of `MOST_TASKS` at most, where its length is one of tasks."""
+    return {**settings, "length": min(settings["length"], MOST_TASKS)} if "problem" in settings else settings
 
 
 class Materials:
@@ -49,8 +49,8 @@ class Materials:
     def group(self, settings: dict[str, Any], runs: int, engine: str, device: str) -> Group:
         """Seeds 0, 1, ... of a variant before their first step, their course shortened."""
         own, name = shortened(settings), dataset_of(settings)
-        problem = json.dumps(own["problem"])
-        met = [self._sequence(problem, own["length"], seed) for seed in range(runs)]
+        world = json.dumps({part: own[part] for part in registry.WORLDS if part in own})
+        met = [self._sequence(world, own["length"], seed) for seed in range(runs)]
         return Group(own, list(range(runs)), met, self._data(name) if name else None, engine, device)
 
     @functools.cache  # noqa: B019
@@ -61,7 +61,6 @@ class Materials:
         return registry.module("datasets", name).stand_in()
 
     @functools.cache  # noqa: B019
-    def _sequence(self, problem: str, tasks: int, seed: int) -> Arrays:
-        settings = json.loads(problem)
-        module = registry.module("problems", settings["name"])
-        return module.sequence(registry.parse("problems", settings), seed, tasks)
+    def _sequence(self, world: str, length: int, seed: int) -> Arrays:
+        module, choices = registry.world(json.loads(world))
+        return module.sequence(choices, seed, length)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perennial import registry
 from perennial.config import Study
 from perennial.estimate import kinds, memo, overheads, rehearsal, worker
 from perennial.estimate.kinds import Kind
-from perennial.estimate.materials import MOST_TASKS, Materials, dataset_of
+from perennial.estimate.materials import Materials, dataset_of, shortened
 from perennial.estimate.rehearsal import Measured
 from perennial.jobs import sequences
 
@@ -46,16 +47,17 @@ class Timings:
         self.stages: dict[str, float] = self._once(memo.name_of_overheads(), overheads.measure)
 
     def sequence(self, settings: dict[str, Any]) -> tuple[float, float]:
-        """CPU seconds and bytes of one task of one seed's sequence."""
-        problem, tasks = settings["problem"], min(settings["length"], MOST_TASKS)
+        """CPU seconds and bytes of one seed's sequence, for each task or other unit of its length."""
+        own = shortened(settings)
+        met = {part: own[part] for part in (*registry.WORLDS, "length") if part in own}
 
         def make() -> list[float]:
             with tempfile.TemporaryDirectory() as folder:
                 path, begin = Path(folder) / "sequence.h5", time.process_time()
-                sequences.make_block({"problem": problem, "length": tasks}, [0], path)
-                return [(time.process_time() - begin) / tasks, path.stat().st_size / tasks]
+                sequences.make_block(met, [0], path)
+                return [(time.process_time() - begin) / own["length"], path.stat().st_size / own["length"]]
 
-        found = self._once(memo.name_of_kind(f"sequence {tasks} {problem}", settings), make)
+        found = self._once(memo.name_of_kind(f"sequence {met}", settings), make)
         return found[0], found[1]
 
     def start(self, kind: Kind) -> tuple[float, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from perennial import registry
 from perennial.estimate import gpu
 from perennial.estimate.budget import Budget, Row
 from perennial.estimate.kinds import Kind
+from perennial.estimate.materials import dataset_of
 from perennial.files import provenance
 
 MOST = 5  # names, or reasons, that are listed
@@ -70,9 +72,7 @@ def _neighbours(budget: Budget, kinds: list[Kind]) -> list[str]:
         found = budget.sources[kind]
         if found is None or found.like is None:
             own = kind.settings
-            told[
-                f"of {own['algorithm']['name']}, {own['problem']['name']}: cost not known, nothing near was timed"
-            ] += 1
+            told[f"of {own['algorithm']['name']}, {_world(own)}: cost not known, nothing near was timed"] += 1
         elif budget.weights[kind] == budget.weights[found.like]:
             told[f"taken from {found.like.settings['algorithm']['name']} on a network of the same size"] += 1
         else:
@@ -85,12 +85,16 @@ def label(kind: Kind) -> str:
     own = kind.settings
     network = " ".join(str(value) for key, value in own["network"].items() if key != "name")
     stack = f", {kind.runs} runs in a stack" if kind.runs > 1 else ""
-    return f"{own['algorithm']['name']}, {own['problem']['name']}, {network}{stack}"
+    return f"{own['algorithm']['name']}, {_world(own)}, {network}{stack}"
+
+
+def _world(settings: dict[str, Any]) -> str:
+    """The name of the problem or environment."""
+    return next(settings[part]["name"] for part in registry.WORLDS if part in settings)
 
 
 def _made_up(budget: Budget) -> list[str]:
-    problems = {kind.settings["problem"]["name"] for kind in budget.sources}
-    names = {registry.module("problems", name).DATASET for name in problems}
+    names = {dataset_of(kind.settings) for kind in budget.sources}
     return sorted(name for name in names if name and not budget.timings.materials.is_there(name))
 
 
