@@ -62,6 +62,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         self.planner = planning.Planner(self.study)
+        self._kinds: dict[str, Kind] = {}  # by output
         self.weights: dict[Kind, int] = {}
         work: Counter[Kind] = Counter()
         settings: dict[Kind, dict[str, Any]] = {}
@@ -115,7 +116,10 @@ class Budget:
         return self.study.settings(*job.pair)
 
     def _kind(self, job: Job) -> Kind:
-        return kinds.kind_of(self._settings(job), self.study.engine, self.study.device, len(job.seeds))
+        path, study = job.outputs[0], self.study
+        if path not in self._kinds:
+            self._kinds[path] = kinds.kind_of(self._settings(job), study.engine, study.device, len(job.seeds))
+        return self._kinds[path]
 
     def _run_steps(self, job: Job) -> int:
         return kinds.cost_of_run(self._settings(job)).steps * len(job.seeds)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2]
-STAGES = ("dataset", "sequences", "train", "metrics", "figure", "claim", "report")  #: rules with a script
+STAGES = sorted(path.stem for path in SCRIPTS.glob("*.py"))  #: rules with a script, which has the rule's name
 SNAKEMAKE = "import snakemake.script\n"  # what Snakemake puts before each script needs it
 PICTURE = """
 import io
@@ -31,14 +31,8 @@ def measure() -> dict[str, float]:
 
 def _imports(stage: str) -> str:
     """The import statements of a stage's script."""
-    path = SCRIPTS / f"{stage}.py"
-    if not path.is_file():
-        return ""
-    nodes = [
-        node
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
+    body = ast.parse((SCRIPTS / f"{stage}.py").read_text(encoding="utf-8")).body
+    nodes = (node for node in body if isinstance(node, ast.Import | ast.ImportFrom))
     return "\n".join(map(ast.unparse, nodes)) + "\n"
 
 

@@ -1,66 +1,37 @@
-"""The plan held against the CPU seconds that finished blocks recorded."""
+"""The plan held against the CPU seconds and the memory that finished blocks recorded."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-
 from perennial.config import Study
 from perennial.estimate.budget import Budget
-from perennial.estimate.dry_run import Job
 from perennial.estimate.jobs import finished_blocks
 from perennial.estimate.table import duration, size
 from perennial.estimate.timings import Timings
 from perennial.files import store
 
-
-@dataclass
-class Sums:
-    """Over the blocks of one experiment."""
-
-    blocks: int = 0
-    planned: float = 0.0
-    recorded: float = 0.0
-    memory: int = 0
-    memory_recorded: int = 0
-
-    def add(self, other: Sums) -> None:
-        """Count other blocks too."""
-        self.blocks += other.blocks
-        self.planned += other.planned
-        self.recorded += other.recorded
-        self.memory = max(self.memory, other.memory)
-        self.memory_recorded = max(self.memory_recorded, other.memory_recorded)
+Pair = tuple[float, float, int, int]  #: of a block: seconds planned and recorded, bytes planned and recorded
 
 
 def lines(study: Study, names: list[str], timings: Timings) -> list[str]:
     """One line for each experiment that has finished blocks. What they recorded includes compiling."""
-    blocks = finished_blocks(study, names)
-    budget = Budget(study, blocks, timings, cores=1)
-    found: dict[str, Sums] = defaultdict(Sums)
-    for job in blocks:
-        if one := _sums(budget, job):
-            found[job.pair[0]].add(one)
-    if not found:
-        return ["no finished blocks to compare with"]
+    jobs = finished_blocks(study, names)
+    budget = Budget(study, jobs, timings, cores=1)
+    found: dict[str, list[Pair]] = {}
+    for job in jobs:
+        if expense := budget.block(job):
+            with store.open_checked(job.outputs[0]) as file:
+                seconds, memory = float(file.attrs["cpu_seconds"]), int(file.attrs["peak_memory_bytes"])
+            planned = expense.cpu - timings.stages["train"]  # which is not recorded
+            found.setdefault(job.pair[0], []).append((planned, seconds, expense.memory, memory))
     if len(found) > 1:
-        whole = Sums()
-        for sums in found.values():
-            whole.add(sums)
-        found["all"] = whole
-    return [
-        f"{name}: {sums.blocks} finished blocks: planned {duration(sums.planned)} CPU, recorded "
-        f"{duration(sums.recorded)} ({sums.planned / sums.recorded:.2f} x); memory planned {size(sums.memory)}, "
-        f"recorded {size(sums.memory_recorded)}"
-        for name, sums in found.items()
-    ]
+        found["all"] = [pair for pairs in found.values() for pair in pairs]
+    return [_line(name, pairs) for name, pairs in found.items()] or ["no finished blocks to compare with"]
 
 
-def _sums(budget: Budget, job: Job) -> Sums | None:
-    expense = budget.block(job)
-    if expense is None:
-        return None
-    with store.open_checked(job.outputs[0]) as file:
-        seconds, memory = float(file.attrs["cpu_seconds"]), int(file.attrs["peak_memory_bytes"])
-    before = budget.timings.stages["train"]  # is not recorded
-    return Sums(1, expense.cpu - before, seconds, expense.memory, memory)
+def _line(name: str, pairs: list[Pair]) -> str:
+    planned, recorded, memory, peak = zip(*pairs, strict=True)
+    return (
+        f"{name}: {len(pairs)} finished blocks: planned {duration(sum(planned))} CPU, recorded "
+        f"{duration(sum(recorded))} ({sum(planned) / sum(recorded):.2f} x); memory planned {size(max(memory))}, "
+        f"recorded {size(max(peak))}"
+    )
