@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import the_studies
 
 from perennial import cli, config, datasets, registry
-from perennial.config import files
 from perennial.dag import blocks, planning, stage_code
 from perennial.estimate import (
     budget,
@@ -42,13 +42,15 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("perennial.estimate.memo.folder", lambda: tmp_path / "cache")
     Path("config.yaml").write_text((ROOT / "config.yaml").read_text())
+    Path("studies").symlink_to(ROOT / "studies")
     return tmp_path
 
 
 @pytest.fixture
 def study(here):
-    source = files.read_yaml(ROOT / "config.yaml")
-    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
+    source = the_studies.only(
+        "laptop", {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
+    )
     return config.load(source, results=str(here), block_size=4)
 
 
@@ -105,7 +107,7 @@ def counts(row):
 
 
 def test_a_fresh_study_is_all_to_do(study):
-    one = {"figure": (1, 0), "claim": (1, 0), "report": (1, 0), "dataset": (1, 0)}
+    one = {"figure": (0, 0), "claim": (1, 0), "report": (1, 0), "dataset": (1, 0)}  # no folder, no figures
     assert counts(planned(study)[1]) == {"sequences": (2, 0), "train": (4, 0), "metrics": (2, 0), **one}
 
 

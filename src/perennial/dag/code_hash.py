@@ -21,8 +21,8 @@ OUTSIDE = registry.OUTSIDE
 ROOT = Path(__file__).parents[1]
 
 #: Modules that cannot change a number: settings enter a job's params as values, the store (with `seams` and `sink`) and
-#: the registry only move things about, provenance only tells. They are left out so that tidying them does not make
-#: everything again.
+#: the registry only move things about, `compilation` says where compiled code is kept, provenance only tells. They are
+#: left out so that tidying them does not make everything again.
 PLUMBING = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
@@ -31,6 +31,7 @@ PLUMBING = frozenset(
         "registry",
         "settings",
         "files",
+        "files.compilation",
         "files.provenance",
         "files.seams",
         "files.sink",
@@ -56,8 +57,8 @@ def digest(modules: Iterable[str], files: Iterable[Path] = (), text: str = "") -
     """
     total = hashlib.sha256(text.encode())
     total.update(_lines(tuple(modules)))
-    for path in sorted(files):
-        total.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    contents = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    total.update("".join(sorted(contents)).encode())
     return total.hexdigest()[:16]
 
 
@@ -86,7 +87,13 @@ def exists(module: str) -> bool:
 @functools.cache
 def _lines(modules: tuple[str, ...]) -> bytes:
     """A line for each module of the closure. Every block of a variant asks for the same."""
-    return "".join(f"{name} {module_digest(_file(name))}\n" for name in closure(modules)).encode()
+    found = {name: module_digest(_file(name)) for name in closure(modules)}
+    return "".join(sorted(f"{_portable(name)} {digest}\n" for name, digest in found.items())).encode()
+
+
+def _portable(module: str) -> str:
+    """A module's name without the place of its folder: a copied study is no other code."""
+    return module.partition(".")[2] if module.startswith(OUTSIDE) else module
 
 
 @functools.cache

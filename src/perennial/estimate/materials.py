@@ -8,16 +8,12 @@ from typing import Any
 
 from perennial import datasets, registry
 from perennial.config import Study
+from perennial.dag.stage_code import dataset_of
 from perennial.files import store
 from perennial.problems import Arrays
 from perennial.procedures import Group
 
 MOST_TASKS = 300  # of which sequences are drawn: a rehearsal meets no more
-
-
-def dataset_of(settings: dict[str, Any]) -> str | None:
-    """The data set of a variant's problem or environment, if it has one."""
-    return registry.world(settings)[0].DATASET
 
 
 def shortened(settings: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from perennial import registry
 from perennial.config import Study
+from perennial.dag.stage_code import dataset_of
 from perennial.estimate import kinds, memo, overheads, rehearsal, worker
 from perennial.estimate.kinds import Kind
-from perennial.estimate.materials import Materials, dataset_of, shortened
+from perennial.estimate.materials import Materials, shortened
 from perennial.estimate.rehearsal import Measured
 from perennial.jobs import sequences
 

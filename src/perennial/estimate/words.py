@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from perennial import registry
+from perennial.dag.stage_code import dataset_of
 from perennial.estimate import gpu
 from perennial.estimate.budget import Budget, Row
 from perennial.estimate.kinds import Kind
-from perennial.estimate.materials import dataset_of
 from perennial.files import provenance
 
 MOST = 5  # names, or reasons, that are listed
