@@ -184,4 +184,8 @@ def device(kind: str = "cpu") -> str:
 
 def peak_memory_bytes() -> int:
     """Largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):  # not on Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # may be that of the parent process

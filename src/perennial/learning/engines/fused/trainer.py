@@ -15,7 +15,7 @@ from perennial.problems import Task
 from perennial.problems._per_array import per_array
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
-WORK = 20_000_000_000  # weights times examples of a piece of a task: some seconds
+WORK = 2_000_000_000  # weights times examples of a piece of a task: some tenths of a second, or two seconds
 
 _LOOPS: dict[tuple[str, Layout], Any] = {}
 
