@@ -31,6 +31,7 @@ PLUMBING = frozenset(
         "registry",
         "settings",
         "files",
+        "files.identity",
         "files.provenance",
         "files.seams",
         "files.sink",
