@@ -78,6 +78,7 @@ def test_readers_say_so_in_one_line(held, tmp_path, monkeypatch, capsys):
 
 
 def test_readers_do_not_keep_each_other_waiting(run_file):
+    """This held before, when there was no lock."""
     with store.open_checked(run_file):
         command = [sys.executable, "-c", "import sys, h5py; h5py.File(sys.argv[1]).close()", str(run_file)]
         assert subprocess.run(command, check=False).returncode == 0
@@ -86,7 +87,7 @@ def test_readers_do_not_keep_each_other_waiting(run_file):
 
 
 def test_a_file_that_was_left_open_by_a_kill_is_damaged(run_file):
-    """Nobody has it any more, so waiting would not help."""
+    """Nobody has it any more, so waiting would not help. This held before."""
     command = [sys.executable, "-c", HOLDER, str(run_file), "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "open\n"

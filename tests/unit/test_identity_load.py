@@ -100,6 +100,7 @@ def test_what_is_current_is_not_guessed(tmp_path):
 
 
 def test_variants_may_differ(tmp_path):
+    """This held before."""
     write(tmp_path, [0])
     write(tmp_path, [0], FINAL, folder="c")
     assert sorted(set(load(tmp_path).variant)) == ["b", "c"]
