@@ -19,7 +19,9 @@ import numpy as np
 import torch
 
 from perennial.files import provenance
-from perennial.learning import engines
+from perennial.learning import engines, views
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as NetworkSettings
 from perennial.problems import Task
@@ -43,7 +45,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 
 
 class Problem:
-    """What a trainer asks of a problem."""
+    """What a learner asks of a problem."""
 
     loss = "cross_entropy"
 
@@ -57,13 +59,13 @@ def tasks(seeds: list[int], steps: int) -> list[Task]:
     return [Task(images, labels, one.integers(0, IMAGES, steps), one.permutation(INPUTS)) for one in own]
 
 
-def trainer(algorithm: dict[str, Any], width: int, seeds: list[int], device: str, hidden: int = 3) -> Any:
+def learner(algorithm: dict[str, Any], width: int, seeds: list[int], device: str, hidden: int = 3) -> Any:
     """A stack with its first weights."""
-    network = Network(NetworkSettings(hidden=[width] * hidden), INPUTS, CLASSES)
-    settings = {"algorithm": algorithm, "precision": "float32", "network": {"name": "mlp"}}
-    made = engines.trainer("graphed", settings, Problem(), network, seeds, device)
-    weights = [network.init(seed) for seed in seeds]
-    made.load({"weights": {name: np.stack([w[name] for w in weights]) for name in weights[0]}})
+    networks = views.single(Network(NetworkSettings(hidden=[width] * hidden), INPUTS, CLASSES))
+    settings = {"algorithm": algorithm, "precision": "float32"}
+    need = Need({NETWORK: {"name": "mlp"}}, algorithm, LossSpec(Problem.loss))
+    made = engines.task_learner("graphed", settings, need, Problem(), networks, seeds, device)
+    made.load({"weights": networks.init(seeds, 0, "float32")})
     return made
 
 
@@ -72,7 +74,7 @@ def run_steps_per_second(
 ) -> float:
     """Median over the rounds; every task ends with its performance on the host."""
     seeds = list(range(runs))
-    stack, shown = trainer(algorithm, width, seeds, device), tasks(seeds, steps)
+    stack, shown = learner(algorithm, width, seeds, device), tasks(seeds, steps)
     if not graph:
         stack._replay.cuda = False  # the same step, its kernels started one by one
     stack.train(shown, 0)
@@ -109,7 +111,7 @@ def grouping(algorithm: dict[str, Any], width: int, device: str, steps: int = GR
     """`bitwise` when runs end alike in stacks of 8, of 2 in another order, and alone; else the largest difference."""
 
     def ends(seeds: list[int]) -> dict[int, dict[str, np.ndarray]]:
-        stack = trainer(algorithm, width, seeds, device)
+        stack = learner(algorithm, width, seeds, device)
         stack.train(tasks(seeds, steps), 0)
         weights = stack.state()["weights"]
         return {seed: {name: w[k] for name, w in weights.items()} for k, seed in enumerate(seeds)}

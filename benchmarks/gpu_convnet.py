@@ -18,8 +18,10 @@ import gpu
 import numpy as np
 
 from perennial.files import provenance
-from perennial.learning import engines
+from perennial.learning import engines, views
 from perennial.learning.engines.graphed.batches import convolution
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.convnet import Network, Settings
 from perennial.problems import Pixels, Task
 
@@ -67,20 +69,16 @@ def tasks(seeds: list[int], size: Size) -> list[Task]:
     return found
 
 
-def trainer(case: Case, seeds: list[int], device: str, size: Size) -> Any:
+def learner(case: Case, seeds: list[int], device: str, size: Size) -> Any:
     """A stack with its first weights, under the case's formulation."""
-    network = Network(size.network, 3 * 32 * 32, 2, (3, 32, 32))
-    settings = {
-        "algorithm": ALGORITHMS[case.algorithm],
-        "precision": "float32",
-        "gpu_precision": case.precision,
-        "network": {"name": "convnet"},
-        "procedure": {"name": "task_epochs", "batch_size": size.batch},
-    }
+    networks = views.single(Network(size.network, 3 * 32 * 32, 2, (3, 32, 32)))
+    algorithm = ALGORITHMS[case.algorithm]
+    settings = {"algorithm": algorithm, "precision": "float32", "gpu_precision": case.precision}
+    loss = LossSpec(gpu.Problem.loss)
+    need = Need({NETWORK: {"name": "convnet"}}, algorithm, loss, size.batch, passes=True)
     convolution.FORMULATION = case.formulation
-    made = engines.trainer("graphed", settings, gpu.Problem(), network, seeds, device)
-    weights = [network.init(seed) for seed in seeds]
-    made.load({"weights": {name: np.stack([w[name] for w in weights]) for name in weights[0]}})
+    made = engines.task_learner("graphed", settings, need, gpu.Problem(), networks, seeds, device)
+    made.load({"weights": networks.init(seeds, 0, "float32")})
     return made
 
 
@@ -95,7 +93,7 @@ def learn(stack: Any, shown: list[Task], index: int, size: Size, passes: int | N
 def seconds_per_run_step(case: Case, device: str, size: Size, graph: bool = True) -> float:
     """Median over the rounds."""
     seeds = list(range(case.runs))
-    stack, shown = trainer(case, seeds, device, size), tasks(seeds, size)
+    stack, shown = learner(case, seeds, device, size), tasks(seeds, size)
     if not graph:
         stack._replay.cuda = False  # the same step, its kernels started one by one
     learn(stack, shown, 0, size, min(WARM, size.passes))
@@ -110,7 +108,7 @@ def seconds_per_run_step(case: Case, device: str, size: Size, graph: bool = True
 
 def ends(case: Case, seeds: list[int], device: str, size: Size) -> dict[int, dict[str, np.ndarray]]:
     """Weights of each run after one task."""
-    stack = trainer(case, seeds, device, size)
+    stack = learner(case, seeds, device, size)
     learn(stack, tasks(seeds, size), 0, size)
     weights = stack.state()["weights"]
     return {seed: {name: w[k] for name, w in weights.items()} for k, seed in enumerate(seeds)}

@@ -2,6 +2,7 @@
 
 perennial run permuted_digits cbp --seed 3      train one seed here, without Snakemake (for a debugger)
 perennial verdicts                              the table of verdicts, and where the report is
+perennial tables                                write the tables of verdicts in the READMEs
 perennial provenance results/laptop/report.html what a result was made from, and whether that is still there
 perennial check                                 whether the config is good
 perennial plan                                  what a run would do and cost on this machine
@@ -96,6 +97,15 @@ def verdicts(options: argparse.Namespace) -> int:
     return 0
 
 
+def tables(options: argparse.Namespace) -> int:
+    """Write the tables of verdicts in the READMEs of the project and of its studies."""
+    from perennial.report import tables
+
+    for path in tables.write(_study(options), options.config.parent / "README.md"):
+        print(path)
+    return 0
+
+
 def provenance(options: argparse.Namespace) -> int:
     """Print what a result file was made from, down to the data; 1 where an input is gone or another version now."""
     chain = lineage.Chain(options.file)
@@ -180,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="perennial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, verdicts, provenance, check, plan, schema):
+    for command in (run, verdicts, tables, provenance, check, plan, schema):
         sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         sub.set_defaults(command=command)
         if command is provenance:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perennial import procedures
 from perennial.estimate import gpu as plan_gpu
 from perennial.learning import engines
 from perennial.learning.engines.graphed.batches import convolution
@@ -46,7 +47,7 @@ def test_convnet(modules, monkeypatch, tmp_path):
     ]  # fmt: skip
     assert all(row["seconds_per_run_step"] > 0 for row in figures)
     assert convolution.FORMULATION == "grouped" and not torch.backends.cudnn.allow_tf32
-    convnet.trainer(of[1], [0], "cpu", size)
+    convnet.learner(of[1], [0], "cpu", size)
     assert of[1].precision == "tf32" and torch.backends.cudnn.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32
 
@@ -78,10 +79,10 @@ def test_rows_for_the_plan(modules, tmp_path):
     gpu.keep([{**row, "network": "convnet"}], "convnet", path, "one")
     assert [found["network"] for found in json.loads(path.read_text())["rows"]] == ["mlp", "convnet"]
     settings = {
-        "network": FULL, "procedure": {"name": "task_epochs"},
-        "algorithm": {"name": "cbp", "step_size": 0.01, "replacement_rate": 1e-4},
+        "network": FULL, "procedure": {"name": "task_epochs"}, "problem": {"name": "continual_imagenet"},
+        "algorithm": {"name": "cbp", "step_size": 0.01, "replacement_rate": 1e-4}, "precision": "float32",
     }  # fmt: skip
-    assert engines._why_not("graphed", settings) is None
+    assert engines.fits("graphed", procedures.need(settings)) is None
     known = plan_gpu.read(path)
     assert plan_gpu.seconds_per_run_step(known, settings, 177_218) == 1e-4
     assert plan_gpu.seconds_per_run_step(known, settings, 20_000) is None

@@ -122,18 +122,17 @@ def refused(what: str, given: str, known: tuple[str, ...]) -> str | None:
 
 
 def modules(need: Need) -> list[str]:
-    """The code that a variant may be trained by: the definition's engine, and fast files of the engines that fit."""
-    found = [f"{__name__}.stacked"]
+    """The code that a variant may be trained by: the definition's engine, definitions that its algorithm looks up by
+    name, and fast files of the engines that fit."""
+    name = need.algorithm["name"]
+    uses = getattr(registry.module("algorithms", name), "uses", lambda settings: ())
+    others = uses(registry.parse("algorithms", dict(need.algorithm)))
+    found = [f"{__name__}.stacked", *(registry.dotted("algorithms", other) for other in others)]
     for folders in FOLDERS.values():
         for folder in folders:
-            name = f"{__name__}.{folder}.{need.algorithm['name']}"
-            if find_spec(name) and _folder(folder).covers(need) is None:
-                uses = getattr(
-                    registry.module("algorithms", need.algorithm["name"]), "uses", lambda settings: ()
-                )
-                others = uses(registry.parse("algorithms", dict(need.algorithm)))
+            if find_spec(f"{__name__}.{folder}.{name}") and _folder(folder).covers(need) is None:
                 learner = _folder(folder).LEARNER.rpartition(".")[0]
-                found += [name, *(f"{__name__}.{folder}.{part}" for part in (*others, learner))]
+                found += [f"{__name__}.{folder}.{part}" for part in (name, *others, learner)]
     return [module for module in found if find_spec(module)]
 
 

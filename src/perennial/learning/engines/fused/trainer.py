@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from perennial import registry
-from perennial.datasets._per_array import per_array
 from perennial.learning import tree
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.fused.layout import CUT, Layout
 from perennial.learning.engines.fused.loop import compile_loop, workspace
 from perennial.problems import Task
+from perennial.problems._per_array import per_array
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
 WORK = 20_000_000_000  # weights times examples of a piece of a task: some seconds
@@ -21,7 +21,7 @@ _LOOPS: dict[tuple[str, Layout], Any] = {}
 
 
 class FusedTrainer:
-    """A group of runs of one variant; see `perennial.learning.engines.Trainer`.
+    """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         settings: canonical settings of the variant.

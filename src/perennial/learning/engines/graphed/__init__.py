@@ -20,11 +20,12 @@ No operation of a step may mix two runs, wait for the device, or do different wo
 from __future__ import annotations
 
 from perennial.learning import engines
-from perennial.learning.engines.fused import ACTIVATIONS, LOSSES
 from perennial.learning.learner import Need
 
 LEARNER = "trainer.GraphedTrainer"
 NETWORKS = ("mlp",)
+LOSSES = ("squared_error", "cross_entropy")
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")
 
 
 def covers(need: Need) -> str | None:

@@ -20,7 +20,7 @@ from perennial.problems import Task
 
 
 class GraphedTrainer:
-    """A stack of runs; see `perennial.learning.engines.Trainer`.
+    """A stack of runs; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         settings: canonical settings of the variant; or a list of them, one for each run, which differ in numbers

@@ -20,7 +20,7 @@ from perennial.streams import compiled  # noqa: F401  from here on the problems'
 
 
 class PooledTrainer:
-    """A group of runs of one variant; see `perennial.learning.engines.Trainer`.
+    """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         settings: canonical settings of the variant.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.lazy import torch
+from perennial.learning import losses
 from perennial.learning.engines.graphed.batches import convolution
 from perennial.learning.engines.graphed.batches.flat import Flat
 from perennial.learning.engines.graphed.runs import Runs
-from perennial.learning.engines.stacked import judge
 
 
 class Stack(Runs):
@@ -33,7 +33,7 @@ class Step:
     Args:
         stack: state and buffers.
         rule: the algorithm's part.
-        loss: squared_error or cross_entropy.
+        loss: its name; of the outputs of one network.
     """
 
     def __init__(self, stack: Stack, rule: Any, loss: str) -> None:
@@ -44,11 +44,16 @@ class Step:
         stack, weights = self.stack, self.stack.state["weights"]
         x, targets = stack.feed.take()
         leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
+        batch, features = {"inputs": x.to(stack.layout.dtype), "targets": targets}, []
+
+        def run(_: str, inputs: Any) -> Any:
+            outputs, features[:] = forward(stack.network, leaves, inputs)
+            return outputs
+
         with torch.enable_grad():
-            outputs, features = forward(stack.network, leaves, x.to(stack.layout.dtype))
-            loss, performance = judge(self.loss, outputs, targets)
+            each, performance = losses.get(self.loss)(run, batch, {})  # [r]
             names = list(stack.gradients.views)
-            found = torch.autograd.grad(loss, [leaves[name] for name in names])
+            found = torch.autograd.grad(each.sum(), [leaves[name] for name in names])
         stack.gradients.fill(found)
         self.rule.step([h.detach() for h in features])
         stack.feed.log(performance.detach().to(torch.float64))
