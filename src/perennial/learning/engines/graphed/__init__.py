@@ -11,8 +11,8 @@ engine; each algorithm's own part is the file of its name, which exports
 
 `batches/` is the same for mini-batches and convolutional networks.
 
-The state is the definition's (`init` of the algorithm), only padded. Hyper-parameters are tensors with
-one number per run, so that a stack may hold several variants of one algorithm.
+The state is the definition's (`init` of the algorithm), only padded. What a fast form gains nothing by is done by the
+definition itself, on views without the pads (`Stack.real`).
 
 No operation of a step may mix two runs, wait for the device, or do different work for different data.
 """
