@@ -49,12 +49,12 @@ def run(options: argparse.Namespace) -> int:
     settings = study.settings(options.experiment, options.variant, options.length)
     folder = study.folder / "single" / options.experiment / options.variant
     name = f"seeds_{options.seed}-{options.seed}.h5"
-    dataset_name = registry.module("problems", settings["problem"]["name"]).DATASET
+    dataset_name = registry.world(settings)[0].DATASET
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
         datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
     sequence = folder / "sequences" / name
-    met = {key: settings[key] for key in ("problem", "length")}
+    met = {key: settings[key] for key in (*registry.WORLDS, "length") if key in settings}
     sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met["problem"]["name"]))
     training.train_block(
         settings,

@@ -36,6 +36,7 @@ PARTS = {
     "procedure": "procedures",
     "algorithm": "algorithms",
 }
+WORLDS = ("problem", "environment")  #: of which a variant has one
 OUTSIDE = "perennial_outside_"  #: how the packages of users' folders begin
 
 _folders: dict[str, list[Path]] = {}  # kind -> folders of users
@@ -104,6 +105,13 @@ def parse(kind: str, settings: dict[str, Any]) -> Any:
     """The typed settings of a `{"name": ..., key: value}` entry."""
     values = {key: value for key, value in settings.items() if key != "name"}
     return module(kind, settings["name"]).Settings(**values)
+
+
+def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
+    """The module of a variant's problem or environment, and its typed settings."""
+    part = next(part for part in WORLDS if part in settings)
+    kind = PARTS[part]
+    return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
 
 def folder_of(package: str) -> Path:

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from perennial.analyses import bins
+from perennial.analyses import bins, student
 from perennial.errors import UserError
 from perennial.files import provenance, series, store
-
-LEVEL = 0.95
 
 
 class SummaryError(UserError, ValueError):
@@ -168,7 +165,7 @@ def statistics(values: np.ndarray) -> dict[str, np.ndarray]:
             unknown = np.full_like(mean, np.nan)
             return {"mean": mean, "standard_error": unknown, "low": unknown, "high": unknown}
         error = values.std(axis=0, ddof=1) / np.sqrt(n)
-        half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * error
+        half = student.quantile(n) * error
         return {"mean": mean, "standard_error": error, "low": mean - half, "high": mean + half}
 
 

@@ -10,19 +10,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+
+from perennial.analyses.student import quantile
 
 REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "reproduced", "contradicted", "inconclusive", "not run"
 FEWEST = 3  # with fewer seeds an interval may be narrow by luck alone
 MOST = 1_000_000  # beyond this an estimate is taken to sit on the band's edge
-LEVEL = 0.95
 
 Limits = tuple[float, float]
-
-
-def quantile(n: int) -> float:
-    """Two-sided 95 % quantile of Student's t for a mean of n values."""
-    return float(special.stdtrit(n - 1, 0.5 + LEVEL / 2))
 
 
 @dataclass(frozen=True)

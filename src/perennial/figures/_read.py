@@ -68,9 +68,9 @@ class Metric:
     @cached_property
     def band(self) -> tuple[np.ndarray, np.ndarray]:
         """95 % interval of the mean (Student's t over seeds); not a number for a single seed."""
-        from scipy import stats
+        from perennial.analyses import student
 
-        return self._around(float(stats.t.ppf(0.975, self.seeds - 1)))
+        return self._around(student.quantile(self.seeds))
 
     @cached_property
     def error(self) -> tuple[np.ndarray, np.ndarray]:

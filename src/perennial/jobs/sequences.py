@@ -14,16 +14,16 @@ def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: s
     """Write the sequences of a block of seeds.
 
     Args:
-        settings: `problem` (name and settings) and `tasks`, the number of tasks.
+        settings: `problem` or `environment` (name and settings) and `length`.
         seeds: one group `seed_0007` each.
         output: the HDF5 file to write.
         code: hash of the code that draws them.
     """
-    problem = settings["problem"]
-    module, choices = registry.module("problems", problem["name"]), registry.parse("problems", problem)
+    module, choices = registry.world(settings)
 
     def fill(file: Any) -> None:
-        file.attrs.update({"problem": problem["name"], "length": settings["length"]})
+        file.attrs.update({part: settings[part]["name"] for part in registry.WORLDS if part in settings})
+        file.attrs["length"] = settings["length"]
         for seed in seeds:
             group = file.create_group(f"seed_{seed:04d}")
             for key, array in module.sequence(choices, seed, settings["length"]).items():

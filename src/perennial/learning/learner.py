@@ -79,7 +79,7 @@ class Learner(Protocol):
 
 class TaskLearner(Protocol):
     """A learner that goes through whole pieces of a supervised task in one call. It has `state`, `load` and, where it
-    has a faster way than the definition's, `predict`.
+    learns a task in several passes with tests between them, `predict` of a `Learner`.
     """
 
     piece: (

@@ -18,6 +18,7 @@ from perennial.learning.learner import Need, State
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.problems import Problem, Size, Task
 from perennial.procedures import Cost, Group, Series
+from perennial.procedures.hooks import reset
 from perennial.settings import Unfit
 
 LENGTH = "tasks"
@@ -52,7 +53,7 @@ class Tasks:
         self.options = registry.parse("procedures", settings["procedure"])
         self._check()
         self.learner = engines.task_learner(group.engine, need, self.networks, group.seeds, group.device)
-        self.learner.load({"weights": self._fresh(0)})
+        reset.network(self.learner, self.networks, self.seeds, 0, self.dtype)
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
         self.performance: list[np.ndarray] = []  # of the task that is being learnt, by piece: [r, steps]
@@ -114,28 +115,6 @@ class Tasks:
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
         self.performance = [kept["performance"]] if "performance" in kept else []
         self.learner.load(kept["state"])
-
-    def _fresh(self, task: int) -> dict[str, np.ndarray]:
-        """Initial weights of all runs, [r, ...]."""
-        return self.networks.init(self.seeds, task, self.dtype)
-
-    def _reset(self, what: str, index: int, memory: bool = False) -> None:
-        """Start the network, or its head, afresh. A reset head starts from zero, as Continual ImageNet's does.
-
-        Args:
-            what: "network" or "head".
-            index: of the task.
-            memory: what the optimiser remembers of the head becomes zero too.
-        """
-        if what == "network":
-            self.learner.load({"weights": self._fresh(index)})
-            return
-        state, last = self.learner.state(), self.network.layers - 1
-        kept = [memories for memories in state["optimiser"].values() if isinstance(memories, dict)]
-        for arrays in (state["weights"], *(kept if memory else [])):
-            for kind in ("weight", "bias"):
-                arrays[f"{kind}_{last}"][:] = 0
-        self.learner.load(state)
 
     def _due(self, kind: str, index: int) -> list[str]:
         """Measures of a kind that are taken now. Those that are averaged over tasks are taken at every task."""
@@ -206,6 +185,13 @@ class Tasks:
 
     def _begin(self, index: int) -> None:
         """Before the task is measured and learnt."""
+
+    def _start_afresh(self, index: int, memory: bool = False) -> None:
+        """Start afresh before a task what the settings say: the network, its head, or nothing."""
+        if self.options.reset == "network" and index > 0:  # before the first task it is fresh
+            reset.network(self.learner, self.networks, self.seeds, index, self.dtype)
+        if self.options.reset == "head":
+            reset.head(self.learner, self.networks, NETWORK, memory)
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """The task is learnt up to step `stop` of its steps, the end of a piece."""

@@ -6,7 +6,6 @@ every task, also the first, the head starts from zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, NoReturn
 
@@ -14,8 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from perennial import registry
-from perennial.learning import tree
-from perennial.learning.engines import stacked
 from perennial.learning.learner import Need, State
 from perennial.problems import Task, Tested
 from perennial.procedures import Cost, Group, _tasks
@@ -84,8 +81,7 @@ class TaskEpochs(_tasks.Tasks):
 
     def _begin(self, index: int) -> None:
         """Start afresh what does. A whole network is fresh before the first task, but its head is not zero."""
-        if self.options.reset == "head" or (self.options.reset == "network" and index > 0):
-            self._reset(self.options.reset, index, memory=self.options.head_velocity == "zero")
+        self._start_afresh(index, memory=self.options.head_velocity == "zero")
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """A pass is done: test the networks as they are now."""
@@ -100,20 +96,13 @@ class TaskEpochs(_tasks.Tasks):
         """Measures of the networks' outputs on the test examples: [r] each."""
         if not names:
             return {}
-        predict, rows = self._predict(), []
+        rows = []
         if self._tests[0] != index:  # kept: the same after each pass
             self._tests = index, [problem.test(index) for problem in self.problems]
         for r, (inputs, targets) in enumerate(self._tests[1]):
-            outputs = predict(r, inputs)
+            outputs = self.learner.predict(r, inputs)
             rows.append([registry.module("measures", name).measure(outputs, targets) for name in names])
         return dict(zip(names, np.array(rows).T, strict=True))
-
-    def _predict(self) -> Callable[[int, np.ndarray], np.ndarray]:
-        """The outputs of run r for inputs x: the engine's own way, if it has one."""
-        if hasattr(self.learner, "predict"):
-            return self.learner.predict
-        state, algorithm = self.learner.state(), self.settings["algorithm"]
-        return lambda r, x: stacked.predict(algorithm, self.networks, tree.run_of(state, r), x)
 
     def _close(self, index: int) -> None:
         """The task is learnt: how it went from pass to pass."""

@@ -29,8 +29,8 @@ class TaskStream(_tasks.Tasks):
 
     def _begin(self, index: int) -> None:
         """Start afresh what does; before the first task everything is fresh."""
-        if index > 0 and self.options.reset != "none":
-            self._reset(self.options.reset, index)
+        if index > 0:
+            self._start_afresh(index)
 
 
 def need(settings: dict[str, Any]) -> Need:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 # The purposes of random numbers. The numbers are part of every result: never renumber, only append.
-SEQUENCE, ORDER, INIT, NOISE, REPLACEMENT, DROPOUT, AUGMENTATION = range(1, 8)
+SEQUENCE, ORDER, INIT, NOISE, REPLACEMENT, DROPOUT, AUGMENTATION, POLICY = range(1, 9)
 
 MULTIPLY_0, MULTIPLY_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85

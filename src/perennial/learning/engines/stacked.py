@@ -171,15 +171,6 @@ def forward(
     return torch.cat(parts).numpy()
 
 
-def predict(settings: Mapping[str, Any], networks: Networks, state: State, x: np.ndarray) -> np.ndarray:
-    """The same for a state of numpy arrays, as from `Learner.state` and `tree.run_of`; settings of the algorithm."""
-    algorithm, hyper = (
-        registry.module("algorithms", settings["name"]),
-        registry.parse("algorithms", dict(settings)),
-    )
-    return forward(algorithm, hyper, networks, tree.each(torch.tensor, state), x)
-
-
 def probe(
     settings: Mapping[str, Any], networks: Networks, state: State, x: np.ndarray, name: str = NETWORK
 ) -> list[np.ndarray]:

@@ -1,0 +1,35 @@
+"""Where the study, its claims and its published curves lie: the one file of these tests that knows."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from perennial import config, published
+from perennial.claims import statement
+from perennial.claims.statement import Claims
+
+ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def study(scale: str) -> config.Study:
+    """The repository's study at a scale."""
+    return config.load(str(ROOT / "config.yaml"), scale=scale)
+
+
+@functools.cache
+def claims() -> dict[str, Claims]:
+    """The claims of every experiment that has a file of them, by experiment."""
+    files = sorted(published.FOLDER.glob("claims_*.yaml"))
+    found = [statement.load(path.stem.removeprefix("claims_"), path) for path in files]
+    return {known.experiment: known for known in found}
+
+
+def curves() -> dict[str, dict[str, Any]]:
+    """The content of every file of published curves, by the name of its figure."""
+    files = sorted(published.FOLDER.glob("*.json"))
+    assert len({path.stem for path in files}) == len(files), "two files of published curves have the same name"
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
