@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from perennial import config, datasets, registry
+from perennial import config, datasets
 from perennial.dag import stage_code
 from perennial.files import provenance, store
 
@@ -37,9 +37,14 @@ POINTS = 75  # of each invented curve
 def write_config(folder: Path) -> config.Study:
     """The laptop study with more seeds, in blocks of one."""
     text = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    laptop = text["scales"]["laptop"]
-    text["scales"] = {"laptop": {name: {**laptop[name], "seeds": count} for name, count in SEEDS.items()}}
-    text["block_size"] = 1
+    known = config.load(ROOT / "config.yaml").all_experiments
+    more = {name: {**known[name].scales["laptop"].model_dump(), "seeds": n} for name, n in SEEDS.items()}
+    text["experiments"] = {name: {"scales": {"many": much}} for name, much in more.items()}
+    text |= {
+        "scale": "many",
+        "block_size": 1,
+        "studies": [str(ROOT / "studies" / name) for name in text["studies"]],
+    }
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
     return config.load(path)
@@ -60,11 +65,10 @@ def write_results(folder: Path, study: config.Study) -> int:
     """All files of the finished study under `folder`; the number of blocks."""
     results, blocks = folder / study.folder, 0
     for experiment in study.experiments():
-        problem = registry.module("problems", study.experiment(experiment).problem["name"])
-        if problem.DATASET:
-            datasets.make(problem.DATASET, folder / study.results / "data" / f"{problem.DATASET}.h5", None)
         for variant in study.variants(experiment):
             settings = study.settings(experiment, variant)
+            if name := stage_code.dataset_of(settings):
+                datasets.make(name, folder / study.results / "data" / f"{name}.h5", None)
             attributes = {"kind": "run", "settings": json.dumps(settings, sort_keys=True)}
             attributes |= {"code": stage_code.train(settings), "versions": json.dumps(provenance.versions())}
             sequence = study.sequence(experiment, variant)

@@ -1,6 +1,6 @@
 """Claims: published statements against our numbers.
 
-In: metrics files of all active variants of an experiment.
+In: metrics files of all active variants of an experiment, and of others that its claims name.
 Out: <scale>/claims/{experiment}.csv with the verdicts, and .json with all detail.
 """
 

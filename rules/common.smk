@@ -10,8 +10,11 @@ from pathlib import Path
 
 from snakemake.io import IOFile
 
-from perennial.dag import abandoned, blocks, planning, stage_code
 from perennial import registry
+from perennial.config import unchanged
+from perennial.config.study import sequence_key
+from perennial.config.workflow import or_exit
+from perennial.dag import abandoned, blocks, planning, stage_code
 
 
 def remembered(path):
@@ -87,6 +90,7 @@ def variant_seeds(wildcards):
 
 def block_sequences(wildcards):
     """Sequence files that a block of runs reads. They are never rewritten, so their age means nothing."""
+    or_exit(functools.partial(unchanged.check, study, wildcards.experiment))
     block = blocks.parse(wildcards.block)
     paths = planner().sequences_of(wildcards.experiment, wildcards.variant, block)
     return [ancient(str(path)) for path in paths]
@@ -94,12 +98,9 @@ def block_sequences(wildcards):
 
 def block_dataset(wildcards):
     """The data set of a block's problem, if it has one. Its checksum, not its age, is part of the code."""
-    problem = registry.module(
-        "problems", study.experiment(wildcards.experiment).problem["name"]
-    )
-    if not problem.DATASET:
-        return []
-    return ancient(str(planner().dataset(problem.DATASET)))
+    settings = study.settings(wildcards.experiment, wildcards.variant)
+    name = stage_code.dataset_of(settings)
+    return ancient(str(planner().dataset(name))) if name else []
 
 
 def training_gpus(wildcards):
@@ -114,10 +115,10 @@ def dataset_threads(wildcards):
 
 def sequence_settings(wildcards):
     """JSON text with all that determines a sequence but its seeds."""
-    settings = study.settings(*planner().users(wildcards.sequence)[0])
-    return json.dumps(
-        {key: settings[key] for key in ("problem", "length")}, sort_keys=True
-    )
+    users = planner().users(wildcards.sequence)
+    for experiment in [] if users else study.experiments():
+        or_exit(functools.partial(unchanged.check, study, experiment))
+    return json.dumps(sequence_key(study.settings(*users[0])), sort_keys=True)
 
 
 def metrics_files(pairs):
@@ -127,39 +128,31 @@ def metrics_files(pairs):
     ]
 
 
-@functools.cache
-def figure_pairs(figure):
-    """What a figure shows at this scale."""
-    return registry.module("figures", figure).needs(study)
-
-
 def figure_metrics(wildcards):
     """Metrics files that a figure reads."""
-    return metrics_files(figure_pairs(wildcards.figure))
+    return metrics_files(study.shown.get(wildcards.figure, []))
 
 
 def figure_code(wildcards):
     """Hash of the code that draws a figure."""
-    return stage_code.figure(wildcards.figure)
+    return stage_code.figure(study.figure_modules[wildcards.figure])
 
 
 def claim_metrics(wildcards):
-    """Metrics files that the claims of an experiment read: all active variants."""
-    return metrics_files(
-        (wildcards.experiment, name) for name in study.variants(wildcards.experiment)
-    )
+    """Metrics files that the claims of an experiment read: all its active variants, and active ones elsewhere."""
+    return metrics_files(study.judged(wildcards.experiment))
 
 
 def claim_code(wildcards):
     """Hash of the code that judges the claims of an experiment."""
-    return stage_code.claim(wildcards.experiment)
+    return stage_code.claim(study.claims(wildcards.experiment))
 
 
 def pictures(experiments):
-    """Both pictures of every figure that only these experiments list.
+    """Both pictures of every figure that shows no other experiments than these.
 
-    A figure that another experiment lists as well needs that one's runs, and no target trains more than its
-    own: it is made where all of them are asked for, or by its own target.
+    One that shows another as well needs that one's runs, and no target trains more than its own: it is made where
+    all of them are asked for, or by its own target.
     """
     listed = study.figures()
     figures = [name for name in listed if set(listed[name]) <= set(experiments)]

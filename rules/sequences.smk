@@ -1,6 +1,6 @@
 """Sequences: what each seed will meet, the same for every algorithm.
 
-In: nothing but the settings of the problem.
+In: nothing but the settings of the problem or environment.
 Out: <scale>/sequences/{sequence}/seeds_{block}.h5, named by all that determines it and never rewritten.
 """
 

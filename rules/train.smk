@@ -1,6 +1,6 @@
 """Training: one block of seeds of one variant, on one core.
 
-In: the block's sequences and, where the problem has one, its data set.
+In: the block's sequences and, where its problem has one, a data set.
 Out: <scale>/runs/{experiment}/{variant}/seeds_{block}.h5
 Beside: <scale>/checkpoints/{experiment}/{variant}/seeds_{block}/ until the block is done; see docs/resume.md.
 

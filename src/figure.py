@@ -4,7 +4,7 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 
 from pathlib import Path
 
-from perennial import figures
+from perennial import config, figures
 from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
@@ -13,4 +13,5 @@ with logged(job.log[0]):
     paths = [Path(path) for path in job.input]
     metrics = {(path.parent.name, path.stem): path for path in paths}  # .../metrics/{experiment}/{variant}.h5
     svg, png = Path(job.output.svg), Path(job.output.png)
-    figures.render(job.wildcards.figure, metrics, svg, png, job.params.code)
+    module = config.load(job.config).figure(job.wildcards.figure)
+    figures.render(job.wildcards.figure, module, metrics, svg, png, job.params.code)

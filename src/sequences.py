@@ -5,6 +5,7 @@ import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries 
 import json
 from pathlib import Path
 
+from perennial import config
 from perennial.dag import blocks, stage_code
 from perennial.jobs import sequences
 from perennial.jobs.job import logged
@@ -12,7 +13,7 @@ from perennial.jobs.job import logged
 job = snakemake  # noqa: F821  given by Snakemake
 
 with logged(job.log[0]):
+    config.load(job.config)  # finds the user's own files
     seeds = list(blocks.seeds_of(blocks.parse(job.wildcards.block)))
     settings = json.loads(job.params.settings)
-    code = stage_code.sequences(settings["problem"]["name"])
-    sequences.make_block(settings, seeds, Path(job.output[0]), code)
+    sequences.make_block(settings, seeds, Path(job.output[0]), stage_code.sequences(settings))

@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from perennial import config
+from perennial.config import unchanged
 from perennial.dag import blocks
 from perennial.jobs import training
-from perennial import config
 from perennial.jobs.job import logged
 from perennial.jobs.progress import clock
 
@@ -19,6 +20,7 @@ label = f"{job.wildcards.experiment}/{job.wildcards.variant}, seeds {job.wildcar
 
 with logged(job.log[0]):
     start, study = time.monotonic(), config.load(job.config)
+    unchanged.check(study, job.wildcards.experiment)
     block = f"{job.wildcards.experiment}/{job.wildcards.variant}/seeds_{job.wildcards.block}"
     training.train_block(
         json.loads(job.params.settings),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import synthetic_results as made
+import the_studies
+from the_studies import published
 
-from perennial import published
-from perennial.claims import statement
 from perennial.claims.data import Curves, Variant
-from perennial.figures._continual_imagenet import METHODS
 
 IMAGENET, FIRST = "continual_imagenet", "continual_imagenet_first_tasks"
 STEPS = ("backprop_0.01", "backprop_0.001", "backprop_1e-4", "linear")
+METHODS = the_studies.helper(IMAGENET, "_continual_imagenet").METHODS
 SHOWN = {method.name: method.shown for method in METHODS}
 L2, NOISY, CBP = SHOWN["l2"], SHOWN["shrink_and_perturb"], SHOWN["cbp"]
 EPOCHS = "test_accuracy_by_epoch^"
@@ -76,7 +76,7 @@ def results(
     """In-memory results of `continual_imagenet` as claims read them."""
     rng = np.random.default_rng(seed)
     waits = epochs() if waits is None else waits
-    named = statement.load(IMAGENET).variants()
+    named = the_studies.claims(IMAGENET).variants()
     found = {}
     for variant, curve in (curves() if given is None else given).items():
         if variant not in named:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import synthetic_results as made
+from the_studies import published
 
-from perennial import published
 from perennial.claims.data import Curves, Variant
 
 MNIST, WIDTH, RATE = "permuted_mnist", "permuted_mnist_width", "permuted_mnist_rate"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import the_studies
 from scipy import stats
 
 from perennial.files import store
@@ -67,6 +68,16 @@ class Study:
 
     def figures(self) -> dict[str, list[str]]:
         return self.figure_names
+
+    def figure(self, name: str):
+        return the_studies.figure(name)
+
+    @property
+    def all_experiments(self) -> dict:
+        return the_studies.STUDY.all_experiments
+
+    def claims(self, experiment: str):
+        return the_studies.claims(experiment)
 
     def experiment(self, name: str):
         title = name.replace("_", " ").capitalize()

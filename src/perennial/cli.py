@@ -2,10 +2,11 @@
 
 perennial run permuted_digits cbp --seed 3      train one seed here, without Snakemake (for a debugger)
 perennial verdicts                              the table of verdicts, and where the report is
+perennial tables                                write the tables of verdicts in the READMEs
 perennial provenance results/laptop/report.html what a result was made from, and whether that is still there
 perennial check                                 whether the config is good
 perennial plan                                  what a run would do and cost on this machine
-perennial schema                                write the JSON schema that editors use
+perennial schema                                write the JSON schemas that editors use
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from perennial import config, registry
+from perennial import config
 from perennial.config import Study, entries
+from perennial.config.folders import layer
+from perennial.config.study import sequence_key
 from perennial.dag import stage_code
 from perennial.errors import UserError
 from perennial.files import lineage, store
 
-SCHEMA = Path(__file__).parent / "config" / "schema.json"
+SCHEMAS = Path(__file__).parent / "config"
 COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
 
 
@@ -49,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
     settings = study.settings(options.experiment, options.variant, options.length)
     folder = study.folder / "single" / options.experiment / options.variant
     name = f"seeds_{options.seed}-{options.seed}.h5"
-    dataset_name = registry.world(settings)[0].DATASET
+    dataset_name = stage_code.dataset_of(settings)
     dataset = study.results / "data" / f"{dataset_name}.h5" if dataset_name else None
     if dataset and store.check(dataset):
         datasets.make(dataset_name, dataset, study.data_root, code=stage_code.dataset(dataset_name))
     sequence = folder / "sequences" / name
-    met = {key: settings[key] for key in (*registry.WORLDS, "length") if key in settings}
-    sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met["problem"]["name"]))
+    met = sequence_key(settings)
+    sequences.make_block(met, [options.seed], sequence, stage_code.sequences(met))
     training.train_block(
         settings,
         [options.seed],
@@ -94,6 +97,15 @@ def verdicts(options: argparse.Namespace) -> int:
     return 0
 
 
+def tables(options: argparse.Namespace) -> int:
+    """Write the tables of verdicts in the READMEs of the project and of its studies."""
+    from perennial.report import tables
+
+    for path in tables.write(_study(options), options.config.parent / "README.md"):
+        print(path)
+    return 0
+
+
 def provenance(options: argparse.Namespace) -> int:
     """Print what a result file was made from, down to the data; 1 where an input is gone or another version now."""
     chain = lineage.Chain(options.file)
@@ -109,7 +121,7 @@ def check(options: argparse.Namespace) -> int:
     study = _study(options)
     parts = [
         f"{name} ({len(study.variants(name))} variants, {len(study.seeds(name))} seeds, "
-        f"{_tasks(study, name)} tasks)"
+        f"{_length(study, name)})"
         for name in study.experiments()
     ]
     print(f"{study.file}: good; scale {study.scale}: {', '.join(parts)}")
@@ -124,26 +136,33 @@ def plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(study: Study, experiment: str) -> str:
-    """`800`, or `48 to 4800` where variants differ."""
-    counts = sorted({study.length(experiment, variant) for variant in study.variants(experiment)})
-    return " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+def _length(study: Study, experiment: str) -> str:
+    """`800 tasks`, or `48 to 4800 tasks` where variants differ."""
+    variants = study.variants(experiment)
+    counts = sorted({study.length(experiment, variant) for variant in variants})
+    units = dict.fromkeys(study.unit(experiment, variant) for variant in variants)
+    return f"{' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))} {' or '.join(units)}"
 
 
 def schema(options: argparse.Namespace) -> int:
-    """Write the JSON schema of config files next to the package."""
-    SCHEMA.write_text(schema_text(), encoding="utf-8")
-    print(SCHEMA)
+    """Write the JSON schemas of config.yaml and experiment.yaml into the package."""
+    for name, text in schema_texts().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
+        print(SCHEMAS / name)
     return 0
 
 
-def schema_text(names: dict[str, list[str]] | None = None) -> str:
-    """The JSON schema as it is written to its file.
+def schema_texts(names: dict[str, list[str]] | None = None) -> dict[str, str]:
+    """The JSON schemas by the names of their files.
 
     Args:
         names: kind -> modules to describe; all that are found when not given.
     """
-    return json.dumps(entries.schema(names), indent=2) + "\n"
+    found = {
+        "config.schema.json": entries.config_schema(),
+        entries.EXPERIMENT_SCHEMA: entries.experiment_schema(names),
+    }
+    return {name: json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}
 
 
 def table(rows: list[dict[str, str]]) -> str:
@@ -163,7 +182,7 @@ def _print_last_values(path: Path, seed: int) -> None:
 
 
 def _study(options: argparse.Namespace) -> Study:
-    return config.load(options.config, scale=options.scale)
+    return config.load([layer(path) for path in (options.config, *options.configfile)], scale=options.scale)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="perennial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, verdicts, provenance, check, plan, schema):
+    for command in (run, verdicts, tables, provenance, check, plan, schema):
         sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         sub.set_defaults(command=command)
         if command is provenance:
@@ -180,6 +199,8 @@ def _parser() -> argparse.ArgumentParser:
             )
             continue
         sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file")
+        over = "a file whose keys are laid over the config's; may be given several times"
+        sub.add_argument("--configfile", type=Path, action="append", default=[], metavar="FILE", help=over)
         sub.add_argument("--scale", help="another scale than the config's")
         if command is verdicts:
             sub.add_argument("experiment", nargs="?", help="an experiment of the config; default: all")

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something that a person can mend. The message has one line for each mistake: where, what, what is allowed."""
+
+
+def shown(path: Path) -> str:
+    """A path as messages name it: short where it lies below the folder one stands in."""
+    here = os.path.relpath(path)
+    return str(path) if here.startswith("..") else here

@@ -1,4 +1,4 @@
-"""Find problems, networks, algorithms, procedures, measures, figures and data sets by their file name.
+"""Find problems, networks, algorithms, procedures, measures and data sets by their file name.
 
 Adding one is adding a file: nothing else has to be told about it. Folders of a user's own are searched like the
 package's; what lies in them is imported under a name that no other folder can have.
@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,6 @@ PACKAGES = {
     "algorithms": "perennial.learning.algorithms",
     "procedures": "perennial.procedures",
     "measures": "perennial.measures",
-    "figures": "perennial.figures",
     "datasets": "perennial.datasets",
 }
 #: parts of a variant's settings, `{part: {name: ..., setting: value}}` -> the kind that its name is looked up in
@@ -48,6 +48,10 @@ class UnknownName(UserError, LookupError):
 
 class NameTaken(UserError, ValueError):
     """Two files answer to one name; the message names both."""
+
+
+class CannotImport(UserError, ImportError):
+    """A file of a user's own that Python cannot import; the message names it and says why."""
 
 
 def add_folder(kind: str, folder: Path) -> None:
@@ -97,8 +101,36 @@ def module(kind: str, name: str) -> ModuleType:
 
     Raises:
         UnknownName: with the allowed names and the nearest spelling.
+        CannotImport: it is a user's own, and has a mistake.
     """
-    return importlib.import_module(dotted(kind, name))
+    return load(dotted(kind, name))
+
+
+def load(full_name: str) -> ModuleType:
+    """Import a module by its full name.
+
+    Raises:
+        CannotImport: it lies outside the package, and has a mistake.
+    """
+    if not full_name.startswith(OUTSIDE):
+        return importlib.import_module(full_name)
+    try:
+        return importlib.import_module(full_name)
+    except Exception as error:  # any: it is the user's code
+        package, _, name = full_name.partition(".")
+        path = folder_of(package) / f"{name}.py"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CannotImport(f"{path}: cannot be imported ({reason})") from error
+
+
+def is_own(kind: str, name: str) -> bool:
+    """Whether a name is a user's own: no file of the package answers to it."""
+    return not _files(kind).get(name, OUTSIDE).startswith("perennial.")
+
+
+def world_part(settings: Mapping[str, Any]) -> str:
+    """`problem` or `environment`: what a variant has."""
+    return next((part for part in WORLDS if settings.get(part)), WORLDS[0])
 
 
 def parse(kind: str, settings: dict[str, Any]) -> Any:
@@ -109,7 +141,7 @@ def parse(kind: str, settings: dict[str, Any]) -> Any:
 
 def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
     """The module of a variant's problem or environment, and its typed settings."""
-    part = next(part for part in WORLDS if part in settings)
+    part = world_part(settings)
     kind = PARTS[part]
     return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
@@ -125,10 +157,10 @@ def _files(kind: str) -> dict[str, str]:
     inside = importlib.import_module("perennial").__path__[0]
     package = PACKAGES[kind]
     folder = Path(inside, *package.split(".")[1:])
-    found = {path.stem: f"{package}.{path.stem}" for path in _modules(folder)}
+    found = {path.stem: f"{package}.{path.stem}" for path in modules(folder)}
     for folder in _folders.get(kind, []):
-        outside = _package(folder)
-        for path in _modules(folder):
+        outside = package_of(folder)
+        for path in modules(folder):
             if path.stem in found:
                 raise NameTaken(
                     f"{path}: there is another file '{path.stem}' among the {kind} ({found[path.stem]})"
@@ -137,12 +169,14 @@ def _files(kind: str) -> dict[str, str]:
     return found
 
 
-def _modules(folder: Path) -> list[Path]:
+def modules(folder: Path) -> list[Path]:
+    """The files of a folder that answer to a name, sorted."""
     return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
-def _package(folder: Path) -> str:
-    """A package that stands for a folder, so that its files can import one another by `from . import`."""
+def package_of(folder: Path) -> str:
+    """The name of a package that stands for a folder, so that its files can import one another by `from . import`."""
+    folder = Path(folder).resolve()
     name = OUTSIDE + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     if name not in sys.modules:
         package = ModuleType(name)

@@ -11,10 +11,12 @@ import chromium
 import numpy as np
 import pytest
 import synthetic_results as made
+import the_studies
 from PIL import Image
 from requirements import require_or_skip
 
-from perennial import claims, figures, registry, report
+from perennial import figures, report
+from perennial.claims import judging, records
 from perennial.files import lineage, provenance, store
 
 SEEDS, TASKS = 4, 60
@@ -25,13 +27,17 @@ def study(tmp_path_factory):
     """A small finished study with figures, claims and report."""
     found = made.make(tmp_path_factory.mktemp("browser") / "results", full=False, seeds=SEEDS, tasks=TASKS)
     name = "slowly_changing_regression_methods"
-    pairs = registry.module("figures", name).needs(found)
+    pairs = the_studies.figure(name).needs(found)
     target = found.folder / "figures" / f"{name}.svg"
-    figures.render(name, made.figure_metrics(found, pairs), target, target.with_suffix(".png"))
+    figures.render(
+        name, the_studies.figure(name), made.figure_metrics(found, pairs), target, target.with_suffix(".png")
+    )
     for experiment in found.experiments():
         files = {v: found.folder / "metrics" / experiment / f"{v}.h5" for v in found.variants(experiment)}
         stem = found.folder / "claims" / experiment
-        claims.judge(experiment, files, stem.with_suffix(".csv"), stem.with_suffix(".json"))
+        judging.judge(
+            the_studies.claims(experiment), files, stem.with_suffix(".csv"), stem.with_suffix(".json")
+        )
     report.build(found, found.folder / "report.html", found.folder / "claims.csv")
     return found
 
@@ -77,7 +83,7 @@ def brightness(png: bytes) -> float:
 
 
 def test_every_claim_has_a_row_with_its_verdict(page, study):
-    for claim in claims.read(study.folder / "claims"):
+    for claim in records.read(study.folder / "claims"):
         assert text(page, f"#claim-{claim['id']} .verdict").strip() == claim["verdict"]
     assert page.run("document.title").startswith("Perennial")
 

@@ -21,9 +21,12 @@ def scenario(function: Callable[[Path], list[str] | None]) -> Callable[[Path], l
     return function
 
 
-def edit_config(folder: Path, change: Callable[[dict], None]) -> None:
-    """Change the config; all keys are written in reverse order, which must not matter."""
-    path = folder / "config.yaml"
+STUDY = Path("studies", "nature2024")
+DIGITS, REGRESSION = STUDY / "permuted_digits", STUDY / "slowly_changing_regression"
+
+
+def edit_yaml(path: Path, change: Callable[[dict], None]) -> None:
+    """Change a config or an experiment; all keys are written in reverse order, which must not matter."""
     config = yaml.safe_load(path.read_text())
     change(config)
     path.write_text(yaml.safe_dump(_reversed(config), sort_keys=False))
@@ -42,40 +45,41 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def digits(config: dict) -> dict:
-    """The variants of the digits."""
-    return config["experiments"]["permuted_digits"]["variants"]
+def edit_digits(folder: Path, change: Callable[[dict], None]) -> None:
+    """Change the experiment on digits."""
+    edit_yaml(folder / DIGITS / "experiment.yaml", change)
+
+
+def edit_algorithm(folder: Path, variant: str, **settings: object) -> None:
+    """Change an algorithm's settings in one variant of the digits."""
+    edit_digits(folder, lambda entry: entry["variants"][variant]["algorithm"].update(settings))
 
 
 def set_seeds(folder: Path, seeds: int) -> None:
     """Another number of seeds for both experiments."""
-
-    def change(config: dict) -> None:
-        for entry in config["scales"]["smoke"].values():
-            entry["seeds"] = seeds
-
-    edit_config(folder, change)
+    for experiment in (DIGITS, REGRESSION):
+        path = folder / experiment / "experiment.yaml"
+        edit_yaml(path, lambda entry: entry["scales"]["smoke"].update(seeds=seeds))
 
 
 def _harmless(folder: Path) -> None:
     """All that must plan nothing: touched sources, comments, docstrings, key order, 100.0 for 100, another
     block size, engine and data folder, deleted sequences and data, settings of a variant that does not
-    run, and code that only tells who made a file."""
-
-    def change(config: dict) -> None:
-        config |= {"block_size": 1, "engine": "stacked", "data": {"root": "/somewhere"}}
-        digits(config)["cbp"]["algorithm"] |= {"maturity_threshold": 100.0, "replacement_rate": "1e-4"}
-        digits(config)["l2"]["algorithm"]["weight_decay"] = 0.5  # not part of this scale
-
-    edit_config(folder, change)
-    for path in (folder / "src").rglob("*.py"):
+    run, another order of the experiments, and code that only tells who made a file."""
+    changed = {"block_size": 1, "engine": "stacked", "data": {"root": "/somewhere"}}
+    edit_yaml(folder / "config.yaml", lambda config: config.update(changed))
+    edit_algorithm(folder, "cbp", maturity_threshold=100.0, replacement_rate="1e-4")
+    edit_algorithm(folder, "l2", weight_decay=0.5)  # not part of this scale
+    edit_digits(folder, lambda entry: entry.update(order=0))
+    for path in [*(folder / "src").rglob("*.py"), *(folder / "studies").rglob("*.py")]:
         path.write_text("# a new comment\n" + path.read_text() + "\n# and one more\n")
     adam = folder / "src" / "perennial" / "learning" / "algorithms" / "adam.py"
     adam.write_text(adam.read_text().replace('"""', '"""Another docstring. ', 1))
-    provenance = folder / "src" / "perennial" / "provenance.py"
+    provenance = folder / "src" / "perennial" / "files" / "provenance.py"
     provenance.write_text(provenance.read_text() + "\nSTALE = 1\n")
     later = time.time() + 60
-    for path in [folder / "Snakefile", *folder.glob("rules/*"), *(folder / "src").rglob("*.py")]:
+    sources = [*folder.glob("rules/*"), *(folder / "src").rglob("*.py"), *(folder / "studies").rglob("*.*")]
+    for path in [folder / "Snakefile", *sources]:
         os.utime(path, (later, later))
     shutil.rmtree(folder / "results" / "smoke" / "sequences")
     shutil.rmtree(folder / "results" / "data")
@@ -123,13 +127,26 @@ def problem_code(folder: Path) -> list[str]:
 
 @scenario
 def figure_code(folder: Path) -> list[str]:
-    edit(folder / "src/perennial/figures/ed_fig_2b.py", "TITLE = ", "STALE = 1\nTITLE = ")
+    edit(folder / REGRESSION / "figures/ed_fig_2b.py", "TITLE = ", "STALE = 1\nTITLE = ")
+    return DRY
+
+
+@scenario
+def published_curve(folder: Path) -> list[str]:
+    """A number of a published curve: its figure is drawn again, and the claims that name it are judged again."""
+    edit(folder / REGRESSION / "curves/ed_fig_2b.json", '"read_off": 0.01', '"read_off": 0.02')
+    return DRY
+
+
+@scenario
+def claims_file(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "claims.yaml", "windows:", "windows:\n  another: {last: 3, text: last 3}")
     return DRY
 
 
 @scenario
 def replacement_rate(folder: Path) -> list[str]:
-    edit_config(folder, lambda config: digits(config)["cbp"]["algorithm"].update(replacement_rate=2e-4))
+    edit_algorithm(folder, "cbp", replacement_rate=2e-4)
     return DRY
 
 
@@ -155,21 +172,23 @@ def fewer_seeds(folder: Path) -> list[str]:
 
 @scenario
 def another_variant(folder: Path) -> list[str]:
-    edit_config(folder, lambda c: c["scales"]["smoke"]["permuted_digits"]["variants"].append("l2"))
+    edit_digits(folder, lambda entry: entry["scales"]["smoke"]["variants"].append("l2"))
     return DRY
 
 
 @scenario
 def own_method(folder: Path) -> list[str]:
-    """A user's own algorithm: a file, a config entry, its name in the scale."""
-    algorithms = folder / "src" / "perennial" / "learning" / "algorithms"
-    shutil.copy(algorithms / "backprop.py", algorithms / "my_method.py")
+    """A user's own algorithm: a file in a folder of theirs, an entry, its name in the scale."""
+    (folder / "my_methods").mkdir()
+    backprop = folder / "src" / "perennial" / "learning" / "algorithms" / "backprop.py"
+    shutil.copy(backprop, folder / "my_methods" / "my_method.py")
+    edit_yaml(folder / "config.yaml", lambda config: config.update(algorithms=["my_methods"]))
 
-    def change(config: dict) -> None:
-        digits(config)["mine"] = {"algorithm": {"name": "my_method", "step_size": 0.01}}
-        config["scales"]["smoke"]["permuted_digits"]["variants"].append("mine")
+    def change(entry: dict) -> None:
+        entry["variants"]["mine"] = {"algorithm": {"name": "my_method", "step_size": 0.01}}
+        entry["scales"]["smoke"]["variants"].append("mine")
 
-    edit_config(folder, change)
+    edit_digits(folder, change)
     return DRY
 
 
@@ -191,7 +210,7 @@ def figure_target(folder: Path) -> list[str]:
 def copied_results(folder: Path) -> list[str]:
     """Results without Snakemake's memory of them, and one setting that has changed since."""
     shutil.rmtree(folder / ".snakemake")
-    edit_config(folder, lambda config: digits(config)["cbp"]["algorithm"].update(replacement_rate=2e-4))
+    edit_algorithm(folder, "cbp", replacement_rate=2e-4)
     return DRY
 
 
@@ -258,13 +277,13 @@ def killed_before_the_record(folder: Path) -> list[str]:
 
 @scenario
 def mistake_in_a_setting(folder: Path) -> list[str]:
-    edit_config(folder, lambda config: digits(config)["cbp"]["algorithm"].update(replacement_rate=-1))
+    edit_algorithm(folder, "cbp", replacement_rate=-1)
     return []
 
 
 @scenario
 def mistake_in_a_key(folder: Path) -> list[str]:
-    edit_config(folder, lambda config: digits(config)["l2"]["algorithm"].update(step_sise=0.01))
+    edit_algorithm(folder, "l2", step_sise=0.01)
     return []
 
 
@@ -275,7 +294,32 @@ def mistake_on_the_command_line(folder: Path) -> list[str]:
 
 @scenario
 def mistake_in_yaml(folder: Path) -> list[str]:
-    edit(folder / "config.yaml", "\nscales:\n", "\nscales: [\n")
+    edit(folder / "config.yaml", "\nscale: smoke\n", "\nscale: [smoke\n")
+    return []
+
+
+@scenario
+def mistake_in_an_experiments_yaml(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "experiment.yaml", "\nscales:\n", "\nscales: [\n")
+    return []
+
+
+@scenario
+def mistake_in_claims(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "claims.yaml", "headline: {metric:", "headline: {metrik:")
+    return []
+
+
+@scenario
+def mistake_in_a_figure(folder: Path) -> list[str]:
+    edit(folder / DIGITS / "figures/permuted_digits.py", "import annotations", "import anotations")
+    return []
+
+
+@scenario
+def config_of_an_older_version(folder: Path) -> list[str]:
+    old = {"scales": {"smoke": {"permuted_digits": {"seeds": 1, "length": 1}}}}
+    edit_yaml(folder / "config.yaml", lambda config: config.update(old))
     return []
 
 

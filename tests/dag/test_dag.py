@@ -11,11 +11,11 @@ import scenarios
 from scenarios import TRUNCATED
 from workflow_copy import ROOT
 
-from perennial import config, registry
+from perennial import config
 from perennial.config import files
 from perennial.files import store
 
-CONFIG = files.read_yaml(ROOT / "config.yaml")
+CONFIG = ROOT / "config.yaml"
 STUDY = config.load(CONFIG, scale="smoke")
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
 NOTHING = "Nothing to be done"
@@ -34,8 +34,7 @@ def figures(*experiments):
 def downstream(experiment, variants):
     """Metrics of the variants, and all that reads them, up to the report."""
     needed = {"claims " + experiment, "report", "all"} | of("metrics", experiment, variants)
-    for figure in STUDY.figures():
-        shown = registry.module("figures", figure).needs(STUDY)
+    for figure, shown in STUDY.shown.items():
         if {(experiment, variant) for variant in variants} & set(shown):
             needed.add(f"figure {figure}")
     return needed
@@ -103,6 +102,12 @@ def test_code_of_a_problem_concerns_that_problem_alone(answer):
 
 def test_code_of_a_figure_trains_nothing(answer):
     assert answer("figure_code").jobs == {"figure ed_fig_2b", "report", "all"}
+
+
+def test_claims_and_published_curves_concern_what_reads_them(answer):
+    assert answer("claims_file").jobs == {f"claims {DIGITS}", "report", "all"}
+    again = {"figure ed_fig_2b", f"claims {REGRESSION}", "report", "all"}
+    assert answer("published_curve").jobs == again
 
 
 def test_a_setting_concerns_its_variant_alone(answer):
@@ -214,7 +219,7 @@ RATES = ("every_10k", "every_100k", "every_1m")
 
 
 def test_variants_of_different_problems_have_sequences_of_their_own(answer):
-    """And a figure that other experiments list as well is no part of one experiment's target."""
+    """And a figure that shows other experiments as well is no part of one experiment's target."""
     name = "permuted_mnist_rate"
     assert without_hashes(answer("paper_rate").jobs) == sorted([
         "data mnist", *["sequences permuted_mnist, seeds 0-29"] * 3, f"claims {name}",
@@ -242,10 +247,14 @@ def test_a_block_whose_job_was_killed_before_the_record_is_not_trained_again(ans
 
 
 MISTAKES = {
-    "mistake_in_a_setting": "permuted_digits.variants.cbp.algorithm.replacement_rate: -1 is not allowed",
-    "mistake_in_a_key": "permuted_digits.variants.l2.algorithm.step_sise: unknown key",
+    "mistake_in_a_setting": "experiment.yaml: variants.cbp.algorithm.replacement_rate: -1 is not allowed",
+    "mistake_in_a_key": "permuted_digits/experiment.yaml: variants.l2.algorithm.step_sise: unknown key",
     "mistake_on_the_command_line": "--config: scale: 'labtop' is not known",
     "mistake_in_yaml": "config.yaml: line",
+    "mistake_in_an_experiments_yaml": "permuted_digits/experiment.yaml: line",
+    "mistake_in_claims": "permuted_digits/claims.yaml: headline.metric: Field required",
+    "mistake_in_a_figure": "permuted_digits/figures/permuted_digits.py: cannot be imported (SyntaxError",
+    "config_of_an_older_version": "config.yaml: scales: moved",
     "no_config": "config.yaml: no such file",
 }
 

@@ -1,4 +1,4 @@
-"""The worked example of docs/adding-an-algorithm.md, done as written: one file, one entry for each problem."""
+"""The worked example of docs/adding-an-algorithm.md, done as written: a file, and a config that names its folder."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A small study on both problems in which the reader has followed the page."""
-    folder = tmp_path_factory.mktemp("example") / "study"
+    folder = tmp_path_factory.mktemp("example") / "repository"
     copy_repository(folder)
     file, _forward_hooks = blocks("python")
-    (folder / "src/perennial/learning/algorithms/my_method.py").write_text(file, encoding="utf-8")
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    digits, regression = (yaml.safe_load(block) for block in blocks("yaml"))
-    config["experiments"]["permuted_digits"]["variants"] |= digits
-    config["experiments"]["slowly_changing_regression"]["variants"] |= regression
-    config["experiments"]["slowly_changing_regression"]["problem"]["flip_every"] = 300  # a test, not a result
-    config["scales"]["smoke"] = {
-        "permuted_digits": {"seeds": 3, "length": 3, "variants": ["backprop", "fresh", "my_method"]},
-        "slowly_changing_regression": {"seeds": 3, "length": 4, "variants": ["relu_0.01", "relu_my_method"]},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    answer = snakemake(folder)
+    (folder.parent / "my_methods").mkdir()
+    (folder.parent / "my_methods" / "my_method.py").write_text(file, encoding="utf-8")
+    (page,) = blocks("yaml")
+    config = yaml.safe_load(page)
+    digits, regression = (
+        config["experiments"][name] for name in ("permuted_digits", "slowly_changing_regression")
+    )
+    # A test, not a result: a few short tasks.
+    digits["scales"] = {"smoke": {"seeds": 3, "length": 3, "variants": ["backprop", "fresh", "my_method"]}}
+    regression["scales"] = {"smoke": {"seeds": 3, "length": 4, "variants": ["relu_0.01", "relu_my_method"]}}
+    regression["problem"] = {"flip_every": 300}
+    (folder.parent / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    answer = snakemake(folder, "--configfile", "../mine.yaml")
     assert answer.code == 0, answer.out[-5000:]
     return folder / "results" / "smoke"
 

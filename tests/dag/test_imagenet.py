@@ -28,7 +28,6 @@ TINY = {
     "network": {"name": "convnet", "channels": [4, 4, 4], "hidden": [4]},
     "procedure": {"name": "task_epochs", "epochs": 2, "batch_size": 10},
     "measures": {"test_accuracy": {"every": 1}, "test_accuracy_by_epoch": {"every": 1}},
-    "figures": ["fig_1b", "fig_1c"],
     "variants": {
         "backprop_0.01": {"algorithm": {"name": "backprop", "step_size": 0.01, "momentum": 0.9}},
         "cbp_0.01_3e-4": {
@@ -54,18 +53,17 @@ def photographs(tmp_path):
 
 @pytest.fixture
 def study(photographs):
-    """A copy of the repository whose only scale runs one small experiment."""
+    """A copy of the repository with a scale that runs one small experiment, in the folder of its name."""
 
     def make(name, experiment, tasks):
         folder = photographs.parent / "study"
         copy_repository(folder)
-        config = {
-            "scale": "small",
-            "data": {"root": str(photographs)},
-            "scales": {"small": {name: {"seeds": 2, "length": tasks}}},
-            "experiments": {name: experiment},
-        }
+        config = {"scale": "small", "data": {"root": str(photographs)}, "studies": ["nature2024"]}
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        home = folder / "studies" / "nature2024" / name
+        home.mkdir(exist_ok=True)
+        text = yaml.safe_dump(experiment | {"scales": {"small": {"seeds": 2, "length": tasks}}})
+        (home / "experiment.yaml").write_text(text, encoding="utf-8")
         return folder
 
     return make

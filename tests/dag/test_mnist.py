@@ -11,6 +11,7 @@ from workflow_copy import copy_repository, snakemake
 
 SMALL = {
     "description": "A test, not a result.",
+    "scales": {"small": {"seeds": 2, "length": 2}},
     "network": {"name": "mlp", "hidden": [10]},
     "procedure": "task_stream",
     "measures": {"online_accuracy": {"every": 1}, "effective_rank": {"every": 1}},
@@ -34,7 +35,6 @@ def study(tmp_path):
         config = {
             "scale": "small",
             "data": {"root": str(root)},
-            "scales": {"small": {"digits": {"seeds": 2, "length": 2}, "mnist": {"seeds": 2, "length": 2}}},
             "experiments": {"digits": DIGITS, "mnist": MNIST},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

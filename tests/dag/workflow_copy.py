@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("src", "rules", "profiles", "envs", "Snakefile", "config.yaml", "pyproject.toml")
+NEEDED = ("src", "studies", "rules", "profiles", "envs", "Snakefile", "config.yaml", "pyproject.toml")
 JOB = re.compile(r"^Job \d+: (.+)$", re.MULTILINE)
 
 

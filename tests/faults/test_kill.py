@@ -56,6 +56,7 @@ def test_the_command_killed_and_run_again(tmp_path, tallies):
     """`perennial run` in processes that are no forks, at the pace of saving that users have."""
     text = (REPOSITORY / "config.yaml").read_text().replace("checkpoint_seconds: 60", "checkpoint_seconds: 0")
     (tmp_path / "config.yaml").write_text(text)
+    (tmp_path / "studies").symlink_to(REPOSITORY / "studies")
     command = [sys.executable, "-m", "perennial.cli", "run", "--length", "2000"]
     command += ["slowly_changing_regression", "relu_cbp_1e-4"]
     folder = tmp_path / "results/laptop/single/slowly_changing_regression/relu_cbp_1e-4"

@@ -9,8 +9,10 @@ from faults import kill_study
 EXPERIMENT = "slowly_changing_regression"
 SMALL = {
     "scale": "small",
-    "scales": {
-        "small": {EXPERIMENT: {"seeds": 2, "length": 2000, "variants": ["linear_0.003", "relu_0.01"]}}
+    "experiments": {
+        EXPERIMENT: {
+            "scales": {"small": {"seeds": 2, "length": 2000, "variants": ["linear_0.003", "relu_0.01"]}}
+        }
     },
 }
 

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from perennial import config, published
+from perennial import config
 from perennial.claims import statement
 from perennial.claims.statement import Claims
 
 ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "studies"  # {study}/{experiment}/
 
 
 @functools.cache
@@ -23,13 +24,14 @@ def study(scale: str) -> config.Study:
 @functools.cache
 def claims() -> dict[str, Claims]:
     """The claims of every experiment that has a file of them, by experiment."""
-    files = sorted(published.FOLDER.glob("claims_*.yaml"))
-    found = [statement.load(path.stem.removeprefix("claims_"), path) for path in files]
-    return {known.experiment: known for known in found}
+    files = sorted(EXPERIMENTS.glob("*/*/claims.yaml"))
+    return {path.parent.name: statement.load(path.parent.name, path) for path in files}
 
 
 def curves() -> dict[str, dict[str, Any]]:
     """The content of every file of published curves, by the name of its figure."""
-    files = sorted(published.FOLDER.glob("*.json"))
-    assert len({path.stem for path in files}) == len(files), "two files of published curves have the same name"
+    files = sorted(EXPERIMENTS.glob("*/*/curves/*.json"))
+    assert len({path.stem for path in files}) == len(files), (
+        "two files of published curves have the same name"
+    )
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}

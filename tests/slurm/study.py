@@ -22,11 +22,11 @@ CONFIG = {
     "block_size": 1,
     "checkpoint_seconds": 0,  # as often as may be
     "engine": "stacked",  # has nothing to compile
-    "scales": {"small": {"digits": {"seeds": SEEDS, "length": 6}}},
     "experiments": {
         "digits": {
             "title": "Digits",
             "description": "A test, not a result.",
+            "scales": {"small": {"seeds": SEEDS, "length": 6}},
             "problem": "permuted_digits",
             "network": {"name": "mlp", "hidden": [10]},
             "procedure": "task_stream",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import the_studies
 from scipy import stats
 
-from perennial.claims import judging, statement
+from perennial.claims import judging
 from perennial.claims.compare import compare, holm, own_variants, paired_p
 from perennial.claims.data import Curves, Variant
 
-CLAIMS = statement.load("permuted_digits")
+CLAIMS = the_studies.claims("permuted_digits")
 TASKS = np.arange(1.0, 101.0)
 NETWORK = {"name": "mlp", "hidden": [100, 100, 100]}
 
@@ -112,7 +113,7 @@ def test_algorithms_of_the_study_are_not_own():
     given = results(
         l2_big=("l2", 1.0), cbp_fast=("cbp", 1.0), mine_a=("mine", 2.0), mine_b=("mine", 3.0), **STUDY
     )
-    assert own_variants(CLAIMS, given) == ["mine_a", "mine_b"]
+    assert own_variants(given) == ["mine_a", "mine_b"]
     pairs = {(row["variant"], row["other"]) for row in compare(CLAIMS, given)}
     assert ("mine_a", "mine_b") not in pairs and len(pairs) == 2 * 5
 

@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+import the_studies
 
-from perennial import claims as package
-from perennial.claims import data, records
+from perennial.claims import data, judging, records
 from perennial.claims.statement import ClaimError
 from perennial.claims.verdict import NOT_RUN, REPRODUCED
 from perennial.files import store
@@ -58,7 +58,9 @@ def files(tmp_path):
 
 
 def judge(files, folder, experiment=REGRESSION):
-    package.judge(experiment, files, folder / f"{experiment}.csv", folder / f"{experiment}.json")
+    judging.judge(
+        the_studies.claims(experiment), files, folder / f"{experiment}.csv", folder / f"{experiment}.json"
+    )
     return folder / f"{experiment}.csv", folder / f"{experiment}.json"
 
 
@@ -148,28 +150,28 @@ def test_bad_files_end_in_one_line(files, tmp_path, damage):
 
 def test_ledger_gathers_what_is_there(files, tmp_path):
     folder = tmp_path / "claims"
-    assert package.ledger(folder) == [] and package.read(folder) == []
+    assert records.ledger(folder) == [] and records.read(folder) == []
     judge(files, folder)
     judge({}, folder, DIGITS)
-    rows = package.ledger(folder)
+    rows = records.ledger(folder)
     assert [row["experiment"] for row in rows] == [DIGITS] * 9 + [REGRESSION] * 11
     assert {row["verdict"] for row in rows[:9]} == {NOT_RUN}
-    package.write_ledger(folder, tmp_path / "claims.csv")
+    records.write_ledger(folder, tmp_path / "claims.csv")
     assert list(csv.DictReader((tmp_path / "claims.csv").open())) == rows
-    assert [claim["id"] for claim in package.read(folder)] == [row["id"] for row in rows]
+    assert [claim["id"] for claim in records.read(folder)] == [row["id"] for row in rows]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(records.COLUMNS) + "\nS1,too,few\n"])
 def test_a_ledger_of_something_else_is_refused(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(ClaimError, match=r"x\.csv: not a claims CSV"):
-        package.ledger(tmp_path)
+        records.ledger(tmp_path)
 
 
 def test_a_claims_json_of_something_else_is_refused(tmp_path):
     (tmp_path / "x.json").write_text('{"claims": []')
     with pytest.raises(ClaimError, match=r"x\.json: not a claims file"):
-        package.read(tmp_path)
+        records.read(tmp_path)
 
 
 def test_an_experiment_without_claims_has_empty_files(tmp_path):
@@ -181,7 +183,7 @@ def test_an_experiment_without_claims_has_empty_files(tmp_path):
 
 def test_neither_torch_nor_numba_is_imported():
     code = (
-        "import sys, perennial.claims, perennial.analyses.summary, perennial.published\n"
+        "import sys, perennial.claims.judging, perennial.claims.records, perennial.analyses.summary\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numba')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import the_studies
+from the_studies import published
 
-from perennial import published
-from perennial.claims import judging, statement
+from perennial.claims import judging
 from perennial.claims.data import Curves, Variant
 from perennial.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_RUN, REPRODUCED
 
@@ -42,7 +43,7 @@ def as_published():
 
 
 def verdicts(results, experiment=REGRESSION):
-    found = judging.verdicts(statement.load(experiment), results)
+    found = judging.verdicts(the_studies.claims(experiment), results)
     return {claim["id"]: claim for claim in found["claims"]}
 
 
@@ -94,7 +95,7 @@ RISES_AND_FALLS = ["S2", "S3", "S5", "S7", "S8", "S9", "S10", "S12"]
 
 def test_flat_noise_reproduces_no_rise_and_no_order():
     """Pure noise in every variant that any claim names, even those that no scale trains."""
-    claims = statement.load(REGRESSION)
+    claims = the_studies.claims(REGRESSION)
     parts = rises = 0
     for draw in range(8):
         level = {name: np.full(75, 0.8) for name in sorted(claims.variants())}
@@ -115,7 +116,7 @@ def digits(n, rng, spread=3.0, **levels):
         "effective_rank": 30.0,
     } | levels
     made = {}
-    for variant in sorted(statement.load(DIGITS).variants()):
+    for variant in sorted(the_studies.claims(DIGITS).variants()):
         metrics = {}
         for name, mean in level.items():
             x = TASKS[9::10] if name == "effective_rank" else TASKS

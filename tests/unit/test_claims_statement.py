@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import the_studies
 
 from perennial.claims import statement
 from perennial.claims.statement import ClaimError
@@ -15,7 +16,7 @@ EXPERIMENTS = (REGRESSION, f"{REGRESSION}_redraw", f"{REGRESSION}_ablation", DIG
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_claims_are_well_formed(experiment):
-    claims = statement.load(experiment)
+    claims = the_studies.claims(experiment)
     assert claims.experiment == experiment and claims.claims
     for claim in claims.claims:
         for part in claim.parts:
@@ -24,7 +25,7 @@ def test_claims_are_well_formed(experiment):
 
 
 def test_no_two_claims_share_an_id():
-    ids = [claim.id for experiment in EXPERIMENTS for claim in statement.load(experiment).claims]
+    ids = [claim.id for experiment in EXPERIMENTS for claim in the_studies.claims(experiment).claims]
     expected = {f"S{i}" for i in range(1, 13)} | {f"D{i}" for i in range(1, 10)}
     assert len(ids) == len(set(ids)) and expected | {f"M{i}" for i in range(1, 27)} <= set(ids)
 
@@ -70,7 +71,7 @@ def test_mistakes_in_claims_end_in_one_line(tmp_path, old, new, words):
 
 
 def bands(experiment, claim):
-    found = next(found for found in statement.load(experiment).claims if found.id == claim)
+    found = next(found for found in the_studies.claims(experiment).claims if found.id == claim)
     return {part.label: part.band.limits for part in found.parts}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from the_studies import published
 
-from perennial import published
 from perennial.claims.data import Curves, Variant
 from perennial.claims.reference import published_value
 from perennial.claims.statement import Claims
@@ -19,6 +19,7 @@ CLAIMS = Claims.model_validate(
         "experiment": "e",
         "title": "t",
         "figure": "ed_fig_2b",
+        "curves": published,
         "series": {"linear_0.003": "linear"},
         "headline": {"metric": "error", "window": "end", "better": "lower"},
         "windows": {
@@ -133,7 +134,7 @@ def test_published_points_that_lie_unevenly_are_weighted():
     """Tasks 1 to 20, then every tenth: a plain mean would count the first twenty tasks ten times."""
     claims = Claims.model_validate(
         {
-            "experiment": "e", "title": "t", "figure": "ed_fig_3b_step_size",
+            "experiment": "e", "title": "t", "figure": "ed_fig_3b_step_size", "curves": published,
             "headline": {"metric": "m", "window": "all", "better": "higher"},
             "windows": {"all": {"from": 1, "to": 801, "text": "all"}},
         }

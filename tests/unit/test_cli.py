@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,11 +27,12 @@ def here(tmp_path, monkeypatch):
     """A folder with the study's config, in which commands run."""
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text((ROOT / "config.yaml").read_text())
+    shutil.copytree(ROOT / "studies", "studies")
     return tmp_path
 
 
-def change(old, new):
-    path = Path("config.yaml")
+def change(old, new, file="config.yaml"):
+    path = Path(file)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
@@ -45,11 +47,15 @@ def test_check_says_in_one_line_what_the_config_asks_for(here, capsys):
 
 @pytest.mark.parametrize("command", [["check"], ["verdicts"], ["run", "permuted_digits", "cbp"]])
 def test_a_bad_config_ends_every_command_in_one_line(here, capsys, command):
-    change("replacement_rate: 1.0e-4, maturity", "replacement_rate: -1, maturity")
+    file = "studies/nature2024/permuted_digits/experiment.yaml"
+    change("replacement_rate: 1.0e-4, maturity", "replacement_rate: -1, maturity", file)
     assert cli.main(command) == 1
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
-    assert "replacement_rate: -1 is not allowed" in line and not captured.out
+    assert (
+        line.startswith(f"{file}: variants.cbp.algorithm.replacement_rate: -1 is not allowed")
+        and not captured.out
+    )
 
 
 def test_no_traceback_in_a_process_of_its_own(here):

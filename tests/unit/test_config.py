@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import the_studies
 
 from perennial import cli, config
 from perennial.config import ConfigError, entries, files, variants
 from perennial.learning import engines
 
 ROOT = Path(__file__).parents[2]
-CONFIG = files.read_yaml(ROOT / "config.yaml")
+CONFIG = the_studies.in_one_file()
 REGRESSION, DIGITS = "slowly_changing_regression", "permuted_digits"
-OWN, LAPTOP = f"experiments/{DIGITS}", f"scales/laptop/{DIGITS}"
+OWN = f"experiments/{DIGITS}"
+LAPTOP = f"{OWN}/scales/laptop"
 CBP = f"{OWN}/variants/cbp/algorithm"
 ONE = {"seeds": 1, "length": 1}
 DELETE = object()
@@ -74,9 +76,10 @@ def test_smoke_is_small_and_laptop_is_the_published_figure():
 
 def test_the_schema_is_current():
     """Compared for the modules it names, so that adding a method asks for no other edit."""
-    known = json.loads(cli.SCHEMA.read_text())
-    names = {kind: known["$defs"][kind]["anyOf"][0]["enum"] for kind in known["$defs"]}
-    assert cli.SCHEMA.read_text() == cli.schema_text(names), "run `perennial schema`"
+    known = json.loads((cli.SCHEMAS / entries.EXPERIMENT_SCHEMA).read_text())["$defs"]
+    names = {kind: known[kind]["anyOf"][0]["enum"] for kind in known if kind != "experiment"}
+    for file, text in cli.schema_texts(names).items():
+        assert (cli.SCHEMAS / file).read_text() == text, "run `perennial schema`"
 
 
 def test_engines_are_those_there_are():
@@ -180,7 +183,7 @@ def test_a_grid_names_its_variants():
         "{activation}-at-{step_size}": {**tanh, "algorithm.step_size": [1]},
     }
     given = {name: {"algorithm": "backprop", "grid": grid} for name, grid in grids.items()}
-    study = config.load(edited((f"{OWN}/variants", given), ("scales", {"laptop": {DIGITS: ONE}})))
+    study = config.load(edited((f"{OWN}/variants", given), (f"{OWN}/scales", {"laptop": ONE})))
     assert study.variants(DIGITS) == ["plain_1e-4", "plain_0.5", "two_relu_1", "tanh-at-1"]
     assert study.settings(DIGITS, "plain_1e-4")["algorithm"]["step_size"] == 1e-4
 
@@ -221,10 +224,11 @@ def test_a_variant_may_change_the_problems_settings_and_its_number_of_tasks():
     assert study.settings(DIGITS, "cbp", length=3)["length"] == 3
 
 
-def test_a_figure_belongs_to_all_experiments_that_list_it():
-    shared = ("experiments/slowly_changing_regression/figures", ["ed_fig_2b", DIGITS])
-    figures = config.load(edited(shared)).figures()
-    assert figures[DIGITS] == [REGRESSION, DIGITS] and figures["ed_fig_2b"] == [REGRESSION]
+def test_a_figure_belongs_to_the_active_experiments_that_it_shows():
+    width, paper = "permuted_mnist_width", config.load(ROOT / "config.yaml", scale="paper")
+    assert paper.figures()["ed_fig_3b"] == ["permuted_mnist", width, "permuted_mnist_rate"]
+    laptop = config.load(ROOT / "config.yaml", scale="laptop").figures()
+    assert laptop["ed_fig_3b"] == [width] and laptop[DIGITS] == [DIGITS] and "ed_fig_3c" not in laptop
 
 
 def test_data_root_from_the_config_or_the_environment(monkeypatch):
@@ -255,7 +259,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("blok_size", 3)], "", ["unknown key", "did you mean 'block_size'?"]),
     ([("block_size", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([("checkpoint_seconds", -1)], "", ["-1 is not allowed", "a number >= 0"]),
-    ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, stacked, graphed, pooled"]),
+    ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, pooled, graphed, stacked"]),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("gpu_precision", "bf16")], "", ["'bf16' is not allowed", "one of fp32, tf32"]),
     ([("results", 5)], "", ["5 is not allowed", "text"]),
@@ -266,7 +270,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     (
         [(f"{LAPTOP}/length", {"cbp": 5}), (f"{LAPTOP}/variants", ["cbp", "l2"])],
         "",
-        ["nothing fits the variant 'l2'", "one number for each variant"],
+        ["nothing fits the variant 'l2'", "one number of tasks for each variant"],
     ),
     (
         [(f"{LAPTOP}/length", {"cbp": 5, "c*": 6}), (f"{LAPTOP}/variants", ["cbp"])],
@@ -284,9 +288,10 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
         ["another problem is another experiment"],
     ),
     ([(f"{LAPTOP}/variants", ["cbp", "l3"])], "", ["'l3' matches no variant", "did you mean 'l2'?"]),
-    ([("scales/laptop/permuted_digit", ONE)], "", ["is not known", "did you mean 'permuted_digits'?"]),
-    ([(f"{OWN}/figures", ["ed_fig_2bb"])], "", ["'ed_fig_2bb' is not known", "did you mean 'ed_fig_2b'?"]),
+    ([(f"{OWN}/figures", ["ed_fig_2b"])], "", ["unknown key", "allowed: title"]),
     ([(f"{OWN}/problem", "permuted_digit")], "", ["is not known", "permuted_digits"]),
+    ([(f"{OWN}/environment", "chain")], "", ["is one too many (give one of problem, environment)"]),
+    ([(f"{OWN}/problem", DELETE)], "", ["is missing (give one of problem, environment)"]),
     ([(f"{OWN}/network/hidden", [100, 0.5])], f"{OWN}/network/hidden[1]", ["0.5 is not allowed"]),
     ([(f"{OWN}/measures", {"effectve_rank": {}})], "", ["is not known", "did you mean 'effective_rank'?"]),
     ([(f"{OWN}/measures/effective_rank", 3)], "", ["3 is not allowed", "a mapping"]),
@@ -311,7 +316,9 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
         ["is given twice"],
     ),
     ([("experiments/all", CONFIG["experiments"][DIGITS])], "", ["'all' is not allowed as a name"]),
-    ([("experiments", {})], "", ["is not allowed"]),
+    ([("experiments", {})], "studies", ["there is no experiment"]),
+    ([("studies", ["natur2024"])], "studies", ["natur2024' is not there", "a folder of experiments"]),
+    ([("algorithms", ["../mine"])], "", ["mine' is not allowed (must be a folder)"]),
     ([("experiments", None)], "", ["nothing is not allowed", "a mapping"]),
 ]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import synthetic_imagenet as made
+import the_studies
 from synthetic_imagenet import CBP, EPOCHS, FIRST, IMAGENET, L2, NOISY
 
-from perennial.claims import data, judging, statement
+from perennial.claims import data, judging
 from perennial.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_RUN, REPRODUCED
 
 IDS = [f"I{i}" for i in range(1, 17)]
 
 
 def verdicts(results, experiment=IMAGENET):
-    found = judging.verdicts(statement.load(experiment), results)
+    found = judging.verdicts(the_studies.claims(experiment), results)
     return {claim["id"]: claim for claim in found["claims"]}
 
 

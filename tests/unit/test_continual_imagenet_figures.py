@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import synthetic_imagenet as imagenet
 import synthetic_results as made
+import the_studies
 from matplotlib.colors import to_hex
 from synthetic_imagenet import CBP, FIRST, IMAGENET, L2, NOISY
+from the_studies import published
 
-from perennial import config, figures, published
-from perennial.claims import statement
-from perennial.figures import _continual_imagenet, _style, fig_1b, fig_1c
+from perennial import config, figures
+from perennial.figures import _style
 
 ROOT = Path(__file__).parents[2]
+fig_1b, fig_1c = the_studies.figure("fig_1b"), the_studies.figure("fig_1c")
+_continual_imagenet = the_studies.helper(IMAGENET, "_continual_imagenet")
 L2_GRID = tuple(_continual_imagenet.METHODS[0].grid)
 RUN = ("backprop_0.01", "backprop_0.001", "backprop_1e-4", "linear", "fresh", NOISY, CBP, *L2_GRID)
 
@@ -53,7 +56,7 @@ def test_equal_input_gives_equal_bytes(laptop, tmp_path):
     written = []
     for turn in ("one", "two"):
         svg, png = tmp_path / turn / "f.svg", tmp_path / turn / "f.png"
-        figures.render("fig_1b", metrics, svg, png)
+        figures.render("fig_1b", the_studies.figure("fig_1b"), metrics, svg, png)
         written.append((svg.read_bytes(), png.read_bytes()))
     assert written[0] == written[1]
 
@@ -152,13 +155,13 @@ def paper():
 def test_figures_and_claims_name_what_the_config_has(paper):
     known = set(paper.variants(IMAGENET))
     assert {variant for method in _continual_imagenet.METHODS for variant in method.grid} <= known
-    assert statement.load(IMAGENET).variants() <= known and set(_continual_imagenet.STEPS) <= known
+    assert the_studies.claims(IMAGENET).variants() <= known and set(_continual_imagenet.STEPS) <= known
     assert known >= fig_1c.ELSEWHERE
     assert all(set(published.names(name)) <= known for name in ("fig_1b", "fig_1b_first", "fig_1c"))
     drawn = {variant for _, variant in (*fig_1b.needs(paper), *fig_1c.needs(paper))}
     assert known - drawn == {"backprop_0.1", "backprop_0.003", "fresh"}  # of the text alone
     laptop = config.load(ROOT / "config.yaml", scale="laptop")
-    assert statement.load(FIRST).variants() == set(laptop.variants(FIRST)) == {"backprop_0.01"}
+    assert the_studies.claims(FIRST).variants() == set(laptop.variants(FIRST)) == {"backprop_0.01"}
 
 
 def test_the_paper_scale_is_the_article(paper):
@@ -194,6 +197,6 @@ def test_the_paper_scale_is_the_article(paper):
 def test_imagenet_is_never_part_of_a_plain_run():
     for scale in ("smoke", "laptop", "paper"):
         study = config.load(ROOT / "config.yaml", scale=scale)
-        names = [name for name in study.experiments() if study.experiment(name).problem["name"] == IMAGENET]
+        names = [name for name in study.experiments() if study.experiment(name).world["name"] == IMAGENET]
         assert not any(study.experiment(name).all_by_default for name in names)
         assert (FIRST in names) == (scale == "laptop") and (IMAGENET in names) == (scale == "paper")

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic_results as made
+import the_studies
 
 from perennial import config
-from perennial.claims import judging, statement
+from perennial.claims import judging
 from perennial.claims.data import Curves, Variant
 from perennial.claims.verdict import CONTRADICTED, NOT_RUN, REPRODUCED
-from perennial.figures import _read, continual_imagenet_small
+from perennial.figures import _read
 
 SMALL = "continual_imagenet_small"
 ROOT = Path(__file__).parents[2]
+continual_imagenet_small = the_studies.figure(SMALL)
 IDS = [f"CI{k}" for k in range(1, 8)]
 VARIANTS = ("backprop", "l2", "shrink_and_perturb", "cbp", "linear")
 
@@ -117,7 +119,7 @@ def results(curves: dict[str, dict[str, np.ndarray]], n: int = 5, noise: float =
 
 
 def words(given: dict) -> dict[str, str]:
-    found = judging.verdicts(statement.load(SMALL), given)["claims"]
+    found = judging.verdicts(the_studies.claims(SMALL), given)["claims"]
     assert all(claim["ours"] and not claim["published"] for claim in found)
     return {claim["id"]: claim["verdict"] for claim in found}
 
@@ -160,7 +162,7 @@ def test_each_claim_can_be_contradicted(variant, metric, change, claim):
 
 def test_the_laptop_has_the_whole_experiment_on_request():
     study = config.load(ROOT / "config.yaml", scale="laptop")
-    assert set(study.variants(SMALL)) == set(VARIANTS) == statement.load(SMALL).variants()
+    assert set(study.variants(SMALL)) == set(VARIANTS) == the_studies.claims(SMALL).variants()
     assert not study.experiment(SMALL).all_by_default and study.figures()[SMALL] == [SMALL]
     for variant in VARIANTS:
         given = study.settings(SMALL, variant)

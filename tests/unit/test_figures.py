@@ -8,13 +8,18 @@ import sys
 import numpy as np
 import pytest
 import synthetic_results as made
+import the_studies
 from matplotlib.colors import to_hex
+from the_studies import published
 
-from perennial import figures, published, registry
-from perennial.figures import _read, _style, ed_fig_2b, permuted_digits, slowly_changing_regression_methods
+from perennial import figures, registry
+from perennial.figures import _read, _style
 from perennial.files import store
 
 REGRESSION, DIGITS = made.REGRESSION, made.DIGITS
+ed_fig_2b, permuted_digits, slowly_changing_regression_methods = map(
+    the_studies.figure, ("ed_fig_2b", "permuted_digits", "slowly_changing_regression_methods")
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +42,13 @@ def marks(axis, marker):
 
 @pytest.mark.parametrize("name", ["ed_fig_2b", "permuted_digits", "slowly_changing_regression_methods"])
 def test_equal_input_gives_equal_bytes(study, name, tmp_path):
-    metrics = pairs(study, registry.module("figures", name))
+    metrics = pairs(study, the_studies.figure(name))
     if name == "ed_fig_2b":  # the dearest to draw: two panels are enough here
         metrics = {pair: path for pair, path in metrics.items() if pair[1].startswith(("relu", "linear"))}
     written = []
     for turn in ("one", "two"):
         svg, png = tmp_path / turn / f"{name}.svg", tmp_path / turn / f"{name}.png"
-        figures.render(name, metrics, svg, png)
+        figures.render(name, the_studies.figure(name), metrics, svg, png)
         written.append((svg.read_bytes(), png.read_bytes()))
         assert sorted(p.name for p in svg.parent.iterdir()) == [png.name, svg.name]  # nothing left behind
     assert written[0] == written[1]
@@ -52,8 +57,8 @@ def test_equal_input_gives_equal_bytes(study, name, tmp_path):
 
 
 def test_every_figure_says_what_it_is():
-    for name in registry.names("figures"):
-        module = registry.module("figures", name)
+    for name in the_studies.STUDY.figure_modules:
+        module = the_studies.figure(name)
         assert module.TITLE and len(module.CAPTION) > 100
         assert callable(module.needs) and callable(module.draw)
 
@@ -120,8 +125,8 @@ def test_the_band_is_the_interval_of_the_metrics_file(study):
 
 def test_one_seed_and_few_variants_still_draw(tmp_path):
     study = made.make(tmp_path, full=False, seeds=1, tasks=20)
-    for name in registry.names("figures"):
-        module = registry.module("figures", name)
+    for name in the_studies.STUDY.figure_modules:
+        module = the_studies.figure(name)
         assert module.draw(pairs(study, module)).axes
 
 
@@ -132,7 +137,7 @@ def test_needs_lists_only_what_is_active(study, tmp_path):
     assert "relu_cbp_1e-4" in shown and "relu_0.01" in shown
     assert "relu_0.001" not in shown and "elu_0.01" not in shown
     nothing = made.Study(tmp_path, table={})
-    assert not any(registry.module("figures", name).needs(nothing) for name in registry.names("figures"))
+    assert not any(the_studies.figure(name).needs(nothing) for name in the_studies.STUDY.figure_modules)
 
 
 def test_a_users_own_method_appears_by_itself(tmp_path):
@@ -172,7 +177,13 @@ def test_a_bad_file_ends_in_one_clear_line(study, tmp_path):
     broken.write_bytes(metrics[DIGITS, "cbp"].read_bytes()[:-100])
     metrics[DIGITS, "cbp"] = broken
     with pytest.raises(_read.FigureError) as error:
-        figures.render("permuted_digits", metrics, tmp_path / "a.svg", tmp_path / "a.png")
+        figures.render(
+            "permuted_digits",
+            permuted_digits,
+            metrics,
+            tmp_path / "a.svg",
+            tmp_path / "a.png",
+        )
     assert str(error.value).startswith(f"{broken}: is truncated") and "\n" not in str(error.value)
     assert not (tmp_path / "a.svg").exists()
 
@@ -186,17 +197,19 @@ def test_a_missing_metric_is_named_with_what_there_is(study):
         _read.read(path.with_name("nothing.h5"), "online_accuracy")
 
 
-def test_an_unknown_figure_is_refused(tmp_path):
+def test_an_unknown_figure_is_refused():
     with pytest.raises(registry.UnknownName, match="did you mean 'ed_fig_2b'"):
-        figures.render("ed_fig_2bb", {}, tmp_path / "a.svg", tmp_path / "a.png")
+        the_studies.figure("ed_fig_2bb")
 
 
 def test_figures_and_report_need_neither_torch_nor_numba():
     script = (
-        "import sys\nfrom perennial import registry, figures, report\n"
+        "import sys\nfrom perennial import config, figures, report\n"
         "from perennial.report import gather, page, switches\n"
-        "[registry.module('figures', n) for n in registry.names('figures')]\nswitches.table()\n"
+        "study = config.load('config.yaml', scale='paper')\nassert len(study.figures()) > 8\nswitches.table()\n"
         "print([m for m in ('torch', 'numba') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=the_studies.ROOT, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"

@@ -177,7 +177,6 @@ def test_torchvision_is_not_there(tmp_path, monkeypatch):
 STUDY = """
 scale: only
 data: {root: nowhere}
-scales: {only: {mine: {seeds: 1, length: 1}}}
 experiments:
   mine:
     title: Mine
@@ -186,6 +185,7 @@ experiments:
     network: {name: mlp, hidden: [5]}
     procedure: task_stream
     measures: {online_accuracy: {every: 1}}
+    scales: {only: {seeds: 1, length: 1}}
     variants: {backprop: {algorithm: {name: backprop, step_size: 0.01}}}
 """
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import synthetic_mnist as made
+import the_studies
 from synthetic_mnist import MNIST, RATE, WIDTH
 
-from perennial.claims import judging, statement
+from perennial.claims import judging
 from perennial.claims.data import Variant
 from perennial.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_RUN, REPRODUCED
 
 
 def verdicts(experiment, results):
-    found = judging.verdicts(statement.load(experiment), results)
+    found = judging.verdicts(the_studies.claims(experiment), results)
     return {claim["id"]: claim for claim in found["claims"]}
 
 
@@ -50,7 +51,7 @@ def test_the_published_numbers_come_from_the_curve_of_the_right_metric():
 
 def flat(level):
     """All variants of all metrics at a level."""
-    variants = sorted(statement.load(MNIST).variants())
+    variants = sorted(the_studies.claims(MNIST).variants())
     return {variant: {name: np.full(800, level[name]) for name in made.METRICS} for variant in variants}
 
 

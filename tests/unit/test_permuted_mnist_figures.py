@@ -9,24 +9,18 @@ import numpy as np
 import pytest
 import synthetic_mnist as mnist
 import synthetic_results as made
+import the_studies
 from matplotlib.colors import to_hex
 from synthetic_mnist import MNIST, RATE, WIDTH
+from the_studies import published
 
-from perennial import config, figures, published, registry
-from perennial.claims import statement
-from perennial.figures import (
-    _methods,
-    _permuted_mnist,
-    _read,
-    _style,
-    ed_fig_3b,
-    ed_fig_3c,
-    ed_fig_4a,
-    ed_fig_4b,
-)
+from perennial import config, figures
+from perennial.figures import _methods, _read, _style
 
 ROOT = Path(__file__).parents[2]
-MODULES = {"ed_fig_3b": ed_fig_3b, "ed_fig_3c": ed_fig_3c, "ed_fig_4a": ed_fig_4a, "ed_fig_4b": ed_fig_4b}
+MODULES = {name: the_studies.figure(name) for name in ("ed_fig_3b", "ed_fig_3c", "ed_fig_4a", "ed_fig_4b")}
+ed_fig_3b, ed_fig_3c, ed_fig_4a, ed_fig_4b = MODULES.values()
+_permuted_mnist = the_studies.helper(MNIST, "_permuted_mnist")
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +61,11 @@ def labels(legend):
 
 @pytest.mark.parametrize("name", ["ed_fig_3b", "ed_fig_4a"])
 def test_equal_input_gives_equal_bytes(laptop, name, tmp_path):
-    metrics = metrics_of(laptop, registry.module("figures", name))
+    metrics = metrics_of(laptop, the_studies.figure(name))
     written = []
     for turn in ("one", "two"):
         svg, png = tmp_path / turn / "f.svg", tmp_path / turn / "f.png"
-        figures.render(name, metrics, svg, png)
+        figures.render(name, the_studies.figure(name), metrics, svg, png)
         written.append((svg.read_bytes(), png.read_bytes()))
     assert written[0] == written[1]
 
@@ -193,7 +187,7 @@ def test_figures_and_claims_name_what_the_config_has(paper):
     assert {variant for method in _permuted_mnist.METHODS for variant in method.grid} == known[MNIST]
     assert all(method.shown in method.grid for method in _permuted_mnist.METHODS)
     for name, variants in known.items():
-        claims = statement.load(name)
+        claims = the_studies.claims(name)
         assert claims.variants() <= variants
         shown = [f for metric in ("online_accuracy", "dead_units") for f in claims.digitised(metric)]
         assert all(set(published.names(figure)) <= variants for figure in shown)
@@ -214,7 +208,7 @@ def test_shown_settings_differ_from_the_rest_of_their_grid_in_one_setting(paper)
 def test_mnist_is_never_part_of_a_plain_run():
     for scale in ("smoke", "laptop", "paper"):
         study = config.load(ROOT / "config.yaml", scale=scale)
-        with_mnist = [name for name in study.experiments() if study.experiment(name).problem["name"] == MNIST]
+        with_mnist = [name for name in study.experiments() if study.experiment(name).world["name"] == MNIST]
         assert not any(study.experiment(name).all_by_default for name in with_mnist)
         assert with_mnist == {"smoke": [], "laptop": [WIDTH], "paper": [MNIST, WIDTH, RATE]}[scale]
         if scale == "laptop":

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import the_studies
 
 from perennial import cli, config, datasets
-from perennial.config import files
 from perennial.dag import blocks, stage_code
 from perennial.estimate import budget, costs, gpu, kinds, recorded, rehearsal, table, timings, words
 from perennial.estimate.jobs import NEW, Inventory
@@ -31,13 +31,15 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("perennial.estimate.command.cache_folder", lambda: tmp_path / "cache")
     Path("config.yaml").write_text((ROOT / "config.yaml").read_text())
+    Path("studies").symlink_to(ROOT / "studies")
     return tmp_path
 
 
 @pytest.fixture
 def study(tmp_path):
-    source = files.read_yaml(ROOT / "config.yaml")
-    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
+    source = the_studies.only(
+        "laptop", {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
+    )
     return config.load(source, results=str(tmp_path), block_size=4)
 
 

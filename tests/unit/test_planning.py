@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+import the_studies
 
 from perennial import config
-from perennial.config import files
 from perennial.dag import blocks, planning, stage_code
 from perennial.datasets import digits
 from perennial.files import store
@@ -20,8 +20,9 @@ EXPERIMENT, VARIANT = "permuted_digits", "cbp"
 
 @pytest.fixture
 def study(tmp_path):
-    source = files.read_yaml(ROOT / "config.yaml")
-    source["scales"]["laptop"] = {EXPERIMENT: {"seeds": 6, "length": 20, "variants": [VARIANT, "backprop"]}}
+    source = the_studies.only(
+        "laptop", {EXPERIMENT: {"seeds": 6, "length": 20, "variants": [VARIANT, "backprop"]}}
+    )
     return config.load(source, results=str(tmp_path), block_size=4)
 
 
@@ -172,9 +173,8 @@ def test_without_the_user_s_data_finished_runs_stay(study, monkeypatch, there):
 
 def test_a_thousand_blocks_are_planned_fast(study, tmp_path):
     size = 4
-    many = config.load(
-        {**study.entry.model_dump(), "scales": {"laptop": {EXPERIMENT: {"seeds": 1000 * size, "length": 20}}}}
-    )
+    source = the_studies.only("laptop", {EXPERIMENT: {"seeds": 1000 * size, "length": 20}})
+    many = config.load(source, results=str(tmp_path), block_size=size)
     finish(many, VARIANT, (0, size - 1))
     folder = many.folder / "runs" / EXPERIMENT / VARIANT
     content = (folder / blocks.file_name((0, size - 1))).read_bytes()

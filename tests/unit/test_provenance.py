@@ -13,11 +13,13 @@ import h5py
 import numpy as np
 import pytest
 import synthetic_results as made
+import the_studies
 from fidelity import support
 from fidelity.support import DIGITS
 
-from perennial import claims, cli, datasets, figures, report
+from perennial import cli, datasets, figures, report
 from perennial.analyses import summary
+from perennial.claims import judging
 from perennial.files import lineage, provenance, store
 from perennial.jobs import sequences, training
 
@@ -66,9 +68,13 @@ def whole(tmp_path_factory) -> Path:
     train(folder)
     summary.summarise([folder / RUN], SEEDS, SEEDS, folder / METRICS, DIGITS, "cbp", "of-metrics")
     files = {"cbp": folder / METRICS}
-    claims.judge(DIGITS, files, folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.json", "of-claims")
+    judging.judge(
+        the_studies.claims(DIGITS), files, folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.json", "of-claims"
+    )
     pictures = folder / f"{FIGURE}.svg", folder / f"{FIGURE}.png"
-    figures.render(DIGITS, {(DIGITS, "cbp"): folder / METRICS}, *pictures, "of-figures")
+    figures.render(
+        DIGITS, the_studies.figure(DIGITS), {(DIGITS, "cbp"): folder / METRICS}, *pictures, "of-figures"
+    )
     report.build(study, folder / "report.html", folder / "claims.csv", "of-the-page")
     return results
 

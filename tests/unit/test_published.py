@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from the_studies import published
 
-from perennial import published
+from perennial.claims.curves import UnknownCurve
 
 ACTIVATIONS = ("tanh", "sigmoid", "elu", "relu", "leaky_relu", "swish")
 STEPS = ("0.01", "0.003", "0.001")
@@ -76,7 +77,7 @@ def test_ablation():
     ],
 )
 def test_unknown_names(figure, name, words):
-    with pytest.raises(published.UnknownCurve, match=words):
+    with pytest.raises(UnknownCurve, match=words):
         published.curve(figure, name)
 
 

@@ -1,6 +1,6 @@
-"""A user's own algorithm against every other variant: paired differences, intervals, Holm.
+"""A user's own algorithm against every other variant of the experiment: paired differences, intervals, Holm.
 
-Own is a variant whose algorithm is neither named by a claim of the experiment nor one of its baselines.
+Own is an algorithm whose file lies outside the package.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from perennial import registry
 from perennial.claims.data import Results
 from perennial.claims.statement import Claims
 from perennial.claims.statistic import evaluate
@@ -30,11 +31,10 @@ def holm(p: list[float]) -> list[float]:
     return adjusted
 
 
-def own_variants(claims: Claims, results: Results) -> list[str]:
-    """Variants whose algorithm is a user's own, in the given order."""
-    named = claims.variants()
-    study = {_algorithm(results, variant) for variant in results if variant in named} | set(claims.baselines)
-    return [variant for variant in results if _algorithm(results, variant) not in study]
+def own_variants(results: Results) -> list[str]:
+    """Variants of the experiment whose algorithm is a user's own, in the given order."""
+    here = [variant for variant in results if "/" not in variant]
+    return [variant for variant in here if registry.is_own("algorithms", _algorithm(results, variant))]
 
 
 def _algorithm(results: Results, variant: str) -> str:
@@ -48,14 +48,14 @@ def compare(claims: Claims, results: Results) -> list[dict[str, Any]]:
     """
     if claims.headline is None:
         return []
-    own = own_variants(claims, results)
+    own = own_variants(results)
     done: set[tuple[str, str]] = set()
     rows: list[dict[str, Any]] = []
     for variant in own:
         family = []
-        for other in results:
+        for other in (name for name in results if "/" not in name):
             a, b = results[variant].settings, results[other].settings
-            same = all(a.get(part) == b.get(part) for part in ("network", "problem", "length"))
+            same = all(a.get(part) == b.get(part) for part in ("network", *registry.WORLDS, "length"))
             if not same or _algorithm(results, other) == _algorithm(results, variant):
                 continue
             if (other, variant) not in done:  # two own algorithms meet once

@@ -21,7 +21,7 @@ from perennial.files import provenance, store
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """One metric of one variant.
+    """One metric of one variant, as we measured it.
 
     Attributes:
         seeds: shape [seed], ascending.

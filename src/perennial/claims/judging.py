@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perennial.claims import compare, data, records, statement
+from perennial.claims import compare, data, records
 from perennial.claims.data import Results
 from perennial.claims.expression import terms
 from perennial.claims.reference import published_value
@@ -18,12 +18,13 @@ from perennial.claims.windows import NotRun
 from perennial.files import provenance
 
 
-def judge(experiment: str, metrics_files: Mapping[str, Path], csv: Path, json: Path, code: str = "") -> None:
+def judge(claims: Claims, metrics_files: Mapping[str, Path], csv: Path, json: Path, code: str = "") -> None:
     """Judge the claims of an experiment and write them as a CSV of verdicts and a JSON with all detail.
 
     Args:
-        experiment: its claims are read from `published/claims_{experiment}.yaml`; no file, no claims.
-        metrics_files: finished metrics file of each active variant; any other variant counts as not run.
+        claims: from `statement.load`.
+        metrics_files: finished metrics file of each active variant, of another experiment's as `experiment/variant`;
+            any other variant counts as not run.
         csv: columns id, experiment, n, estimate, low, high, published, verdict.
         json: statements, sources, bands, parts, per-seed values, comparisons of a user's own algorithms, and what
             they were made from.
@@ -33,8 +34,11 @@ def judge(experiment: str, metrics_files: Mapping[str, Path], csv: Path, json: P
         ClaimError: one line that names the file that is missing, bad, or not understood.
     """
     results = data.read(metrics_files)
-    found = verdicts(statement.load(experiment), results)
-    about = {"experiment": experiment, "variants": {name: known.settings for name, known in results.items()}}
+    found = verdicts(claims, results)
+    about = {
+        "experiment": claims.experiment,
+        "variants": {name: known.settings for name, known in results.items()},
+    }
     inputs = {
         provenance.name_from(json, path): results[name].checksum for name, path in metrics_files.items()
     }

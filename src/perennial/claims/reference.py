@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perennial import published
+from perennial.claims.curves import Series
 from perennial.claims.data import Curves
 from perennial.claims.expression import SETTING, Expression, is_number, operation, term
 from perennial.claims.statement import Claims, Window
@@ -44,7 +44,7 @@ def _published_term(variant: str, metric: str, window: Window, claims: Claims) -
 
 
 def _of_line(
-    line: published.Series, variant: str, metric: str, window: Window, claims: Claims
+    line: Series, variant: str, metric: str, window: Window, claims: Claims
 ) -> tuple[float, str] | None:
     """The term on one digitised curve; None where the curve does not cover its window."""
     mean = line.mean if line.clipped_above is None else np.where(line.above, line.clipped_above, line.mean)

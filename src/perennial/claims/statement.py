@@ -1,4 +1,4 @@
-"""Claims as data: the grammar of `published/claims_{experiment}.yaml`, checked when it is read.
+"""Claims as data: the grammar of an experiment's `claims.yaml`, checked when it is read.
 
 A statistic is written as an expression that gives one number per seed:
 
@@ -9,6 +9,7 @@ A statistic is written as an expression that gives one number per seed:
     cbp test_accuracy_by_epoch^ @ end       epochs until a task's accuracy is within 1 point of its best
     cbp algorithm.replacement_rate          a recorded setting; one of a list: network.hidden.0
     500                                     a number
+    other_experiment/cbp dead_units @ end   a variant of another experiment; not run where that is not active
     {difference: [A, B]}                    A minus B, paired by seed
     {ratio: [A, B]}                         A over B, seed by seed
     {spread: [A, B, C]}                     worst minus best of several, chosen on the other half of the seeds
@@ -23,9 +24,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from perennial import published
+from perennial.claims.curves import Published
 from perennial.claims.expression import SETTING, Expression, terms
-from perennial.errors import UserError
+from perennial.errors import UserError, shown
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the compiled one where there is one
 
 
 class ClaimError(UserError, ValueError):
@@ -153,13 +156,14 @@ class Claims(_Model):
     """All claims of one experiment."""
 
     experiment: str
+    file: Path | None = None  # None: no claims
+    curves: Published = Published()  # what is published
     title: str
     ours: bool = False  # True: nothing published to compare with
     figure: str | None = None  # digitised figure whose series carry the variants' names
     figures: dict[str, tuple[str, ...]] = {}  # metric -> such figures; the first that covers a window counts
     series: dict[str, str] = {}  # variant -> series, where the names differ
     headline: Headline | None = None
-    baselines: tuple[str, ...] = ()  # algorithms of the study: never a user's own
     windows: dict[str, Window] = {}
     claims: tuple[Claim, ...] = ()
 
@@ -180,9 +184,20 @@ class Claims(_Model):
         return (*self.figures.get(metric, ()), *([self.figure] if self.figure and headline else []))
 
     def variants(self) -> set[str]:
-        """Every variant that some claim names."""
+        """Every variant that some claim names; of another experiment as `experiment/variant`."""
         parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
         return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
+
+    def elsewhere(self) -> list[tuple[str, str]]:
+        """(experiment, variant) pairs of other experiments that some claim names."""
+        named = sorted(variant.partition("/") for variant in self.variants() if "/" in variant)
+        return [(experiment, variant) for experiment, _, variant in named]
+
+    def read_from(self) -> list[Path]:
+        """The files that make the verdicts: these claims, and the digitised figures that they name."""
+        named = {*(figure for figures in self.figures.values() for figure in figures), self.figure}
+        shown = [path for name, path in self.curves.files().items() if name in named]
+        return [self.file, *shown] if self.file else []
 
 
 def _expand(entry: Any) -> list[Any]:
@@ -206,24 +221,24 @@ def _fill(value: Any, words: dict[str, str]) -> Any:
     return value
 
 
-def path(experiment: str) -> Path:
-    return published.FOLDER / f"claims_{experiment}.yaml"
-
-
-def load(experiment: str, source: Path | None = None) -> Claims:
+def load(experiment: str, file: Path | None) -> Claims:
     """The claims of an experiment; none when it has no file of claims.
+
+    Args:
+        file: `claims.yaml` in the experiment's folder; None where it has none.
 
     Raises:
         ClaimError: one line that names the file and the first mistake in it.
     """
-    source = source or path(experiment)
-    if not source.exists():
+    if file is None:
         return Claims(experiment=experiment, title=experiment, ours=True)
+    known = {"experiment": experiment, "file": file, "curves": Published(file.resolve().parent)}
     try:
-        return Claims.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+        found = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)
+        return Claims.model_validate({**found, **known} if isinstance(found, dict) else found)
     except yaml.YAMLError as error:
-        raise ClaimError(f"{source.name}: not YAML ({' '.join(str(error).split())})") from None
+        raise ClaimError(f"{shown(file)}: not YAML ({' '.join(str(error).split())})") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "file"
-        raise ClaimError(f"{source.name}: {place}: {first['msg']}") from None
+        raise ClaimError(f"{shown(file)}: {place}: {first['msg']}") from None

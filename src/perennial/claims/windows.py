@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perennial import published
+from perennial.claims.curves import Series
 from perennial.claims.data import Curves
 from perennial.claims.statement import Claims, Window
 
@@ -79,14 +79,14 @@ def extremum(mean: np.ndarray, window: Window, holes: bool = False) -> int | Non
     return int(pick(smooth)) + window.width // 2
 
 
-def published_lines(variant: str, metric: str, claims: Claims) -> list[published.Series]:
+def published_lines(variant: str, metric: str, claims: Claims) -> list[Series]:
     """All digitised curves of a variant, in the order of the figures: one may begin where another ends."""
-    name = claims.series.get(variant, variant)
-    shown = [figure for figure in claims.digitised(metric) if name in published.names(figure)]
-    return [published.curve(figure, name) for figure in shown]
+    name = claims.series.get(variant, variant.rpartition("/")[2])
+    shown = [figure for figure in claims.digitised(metric) if name in claims.curves.names(figure)]
+    return [claims.curves.curve(figure, name) for figure in shown]
 
 
-def published_series(variant: str, metric: str, claims: Claims) -> published.Series | None:
+def published_series(variant: str, metric: str, claims: Claims) -> Series | None:
     """The first digitised curve of a variant; None when no figure of the metric shows it."""
     return next(iter(published_lines(variant, metric, claims)), None)
 

@@ -1,4 +1,4 @@
-"""The config: read and validated once, then asked through a `Study`.
+"""The config and the study folders: read and validated once, then asked through a `Study`.
 
 `load` makes a study, or raises `ConfigError` with one line for each mistake.
 """

@@ -1,4 +1,4 @@
-"""What may stand in a config file: one model for each kind of entry, and the JSON schema made from them.
+"""What may stand in config.yaml and in an experiment.yaml: one model for each, and the JSON schemas made from them.
 
 Settings of problems, networks, algorithms and procedures are not listed here. Their own files declare them.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 
 from perennial import registry
 from perennial.settings import Settings
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXPERIMENT_SCHEMA = "experiment.schema.json"
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "fused", "stacked", "graphed", "pooled"]
+Engine = Literal["auto", "fused", "pooled", "graphed", "stacked"]
 GpuPrecision = Literal["fp32", "tf32"]
 Device = Literal["auto", "cpu", "cuda"]
-KINDS = {"problem": "problems", "network": "networks", "procedure": "procedures", "algorithm": "algorithms"}
-GRID_PARTS = ("algorithm", "network", "procedure", "problem")
 
 
 def _part(value: Any) -> Any:
@@ -42,7 +42,7 @@ def _seeds(value: Any) -> list[int]:
 
 
 def _length(value: Any) -> dict[str, int]:
-    """A number of tasks is that of all variants; a mapping gives it for names or patterns."""
+    """A number is the length of all variants; a mapping gives it for names or patterns."""
     given = value if isinstance(value, Mapping) else {"*": value}
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in given.values())
     if given and whole:
@@ -101,6 +101,7 @@ class VariantEntry(Settings):
 
     algorithm: Part = Field(description="name and settings of a file in algorithms/")
     problem: Part = Field({}, description="changes to the settings of the experiment's problem")
+    environment: Part = Field({}, description="changes to the settings of the experiment's environment")
     network: Part = Field({}, description="changes to the experiment's network")
     procedure: Part = Field({}, description="changes to the experiment's procedure")
     measures: dict[str, Any] = Field({}, description="changes to the experiment's measures")
@@ -110,24 +111,37 @@ class VariantEntry(Settings):
 
 
 class ExperimentEntry(Settings):
-    """A problem, what is measured on it, and the variants that are compared."""
+    """A problem or an environment, what is measured on it, and the variants that are compared."""
 
     title: str = Field(description="one line for people")
     description: str = Field("", description="a few sentences for the report")
-    problem: Part = Field(description="name and settings of a file in problems/")
+    order: int | None = Field(None, description="place in its study; those without one come last, by name")
+    problem: Part = Field({}, description="name and settings of a file in problems/")
+    environment: Part = Field({}, description="name and settings of a file in environments/")
     network: Part = Field(description="name and settings of a file in networks/")
     procedure: Part = Field({"name": "task_stream"}, description="name and settings of a file in procedures/")
     measures: dict[str, Any] = Field(description="name -> {every: tasks}")
     precision: Precision | None = Field(None, description="another precision for this experiment")
-    figures: list[str] = Field([], description="names of files in figures/")
-    variants: dict[str, Any] = Field(min_length=1, description="name -> variant")
     all_by_default: bool = Field(True, description="false: not part of a plain run, only of its own target")
+    scales: dict[str, Any] = Field({}, description="scale -> how much of this experiment it runs")
+    variants: dict[str, Any] = Field(min_length=1, description="name -> variant")
 
 
-class File(Settings):
-    """A whole study."""
+#: Folders of modules of a user's own, one list for each kind.
+Folders = create_model(
+    "Folders",
+    __base__=Settings,
+    **{
+        kind: (list[str], Field([], description=f"folders with {kind} of your own"))
+        for kind in registry.PACKAGES
+    },
+)  # type: ignore[call-overload]
 
-    scale: str = Field(description="which of the scales to run")
+
+class File(Folders):
+    """What config.yaml, --configfile and --config say together."""
+
+    scale: str = Field(description="which scale to run")
     results: str = Field("results", min_length=1, description="folder of all results")
     block_size: int = Field(30, ge=1, description="most seeds of one training job")
     engine: Engine = Field("auto", description="how it runs, never what it computes")
@@ -141,19 +155,30 @@ class File(Settings):
         description="products of float32 numbers on a GPU: fp32, or tf32, which keeps 10 bits of the factors",
     )
     data: dict[str, Any] = Field({}, description="where downloaded data lie")
-    scales: dict[str, dict[str, Any]] = Field(min_length=1, description="scale -> experiment -> how much")
-    experiments: dict[str, Any] = Field(min_length=1, description="experiment -> its settings and variants")
+    studies: list[str] = Field([], description="folders of experiments: names in studies/, or paths")
+    experiments: dict[str, Any] = Field(
+        {}, description="name -> an experiment without a folder, or keys laid over one that has a folder"
+    )
 
 
-def schema(names: dict[str, list[str]] | None = None) -> dict[str, Any]:
-    """The JSON schema of a config file, for editors.
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, for editors."""
+    whole = _entry(File)
+    whole["properties"]["data"] |= _entry(Data)
+    laid_over = {"$ref": f"{EXPERIMENT_SCHEMA}#/$defs/experiment"}
+    whole["properties"]["experiments"]["additionalProperties"] = laid_over
+    return {"$schema": DIALECT, **whole}
+
+
+def experiment_schema(names: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """The JSON schema of an experiment.yaml, for editors.
 
     Args:
         names: kind -> modules to describe; all that are found when not given.
     """
-    names = names or {kind: registry.names(kind) for kind in KINDS.values()}
+    names = names or {kind: registry.names(kind) for kind in registry.PARTS.values()}
     experiment, variant = _entry(ExperimentEntry), _entry(VariantEntry)
-    for part, kind in KINDS.items():
+    for part, kind in registry.PARTS.items():
         for entry in (experiment, variant):
             if part in entry["properties"]:
                 description = entry["properties"][part]["description"]
@@ -161,15 +186,10 @@ def schema(names: dict[str, list[str]] | None = None) -> dict[str, Any]:
     for entry in (experiment, variant):
         entry["properties"]["measures"]["additionalProperties"] = _entry(Measure)
     experiment["properties"]["variants"]["additionalProperties"] = variant
-    whole = _entry(File)
-    whole["properties"]["data"] |= _entry(Data)
-    whole["properties"]["scales"]["additionalProperties"] = {
-        "type": "object",
-        "additionalProperties": _entry(ScaleEntry),
-    }
-    whole["properties"]["experiments"]["additionalProperties"] = experiment
-    defs = {kind: _choice(kind, names[kind]) for kind in sorted(set(KINDS.values()))}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": defs}
+    experiment["properties"]["scales"]["additionalProperties"] = _entry(ScaleEntry)
+    required = experiment.pop("required")  # what is laid over an experiment may be a single key
+    defs = {"experiment": experiment, **{kind: _choice(kind, names[kind]) for kind in sorted(names)}}
+    return {"$schema": DIALECT, "$ref": "#/$defs/experiment", "required": required, "$defs": defs}
 
 
 def _entry(model: type[Settings]) -> dict[str, Any]:

@@ -27,11 +27,17 @@ def under(path: str) -> Callable[[str], str]:
 
 
 class Mistakes:
-    """Collects the mistakes of one file, so that all are reported at once."""
+    """Collects the mistakes of all files, so that all are reported at once."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self._lines: dict[str, None] = {}  # an ordered set: a shared mistake is met once for each variant
+
+    def of(self, file: str) -> Mistakes:
+        """The same collection, for mistakes of another file."""
+        other = Mistakes(file)
+        other._lines = self._lines
+        return other
 
     def add(self, key: str, text: str) -> None:
         """Note that something is wrong at a dotted key."""

@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         reason = getattr(error, "problem", error)
         raise ConfigError(f"{path}: {_place(error)}not valid YAML: {reason}") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{path}: must be a mapping of keys such as scale and experiments")
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
     return found
 
 

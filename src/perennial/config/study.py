@@ -1,4 +1,4 @@
-"""The study: what a validated config says about every experiment, variant and seed."""
+"""The study: what a validated config and its study folders say about every experiment, variant, seed and figure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from perennial import registry
+from perennial.claims import statement
+from perennial.claims.statement import Claims
 from perennial.config.entries import Data, File, ScaleEntry
 from perennial.config.errors import ConfigError
 from perennial.config.variants import Variant
@@ -20,16 +24,18 @@ from perennial.dag import stage_code
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment as the config describes it."""
+    """One experiment as its file describes it."""
 
     name: str
     title: str
     description: str
-    figures: list[str]
     all_by_default: bool
-    problem: dict[str, Any]  #: canonical settings with the module's name under `name`
+    world: dict[str, Any]  #: canonical settings of its problem or environment, with the module's name
     precision: str
     variants: dict[str, Variant]
+    scales: dict[str, ScaleEntry]
+    home: Path | None  #: its folder, with claims, curves and figures; None where it stands in a config file
+    file: str  #: what messages call the file that describes it
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class Study:
     file: str
     entry: File
     all_experiments: dict[str, Experiment]
-    scales: dict[str, dict[str, ScaleEntry]]
     data: Data = field(default_factory=Data)
+    _claims: dict[str, Claims] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def scale(self) -> str:
@@ -84,8 +90,8 @@ class Study:
         return Path(root) if root else None
 
     def experiments(self) -> list[str]:
-        """Experiments of the active scale, in the order of the config."""
-        return [name for name in self.all_experiments if name in self.scales[self.scale]]
+        """Experiments of the active scale, study by study, in their order."""
+        return [name for name, known in self.all_experiments.items() if self.scale in known.scales]
 
     def experiment(self, name: str) -> Experiment:
         """An experiment by name, whether the scale runs it or not.
@@ -98,7 +104,7 @@ class Study:
         return self.all_experiments[name]
 
     def variants(self, experiment: str) -> list[str]:
-        """Variants that the active scale runs, in the order of the config."""
+        """Variants that the active scale runs, in the order of the experiment's file."""
         patterns = self._active(experiment).variants
         names = self.experiment(experiment).variants
         return [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
@@ -108,7 +114,7 @@ class Study:
         return list(self._active(experiment).seeds)
 
     def length(self, experiment: str, variant: str) -> int:
-        """Number of tasks of each run of a variant at the active scale.
+        """Length of each run of a variant at the active scale, in the unit that its procedure declares.
 
         Raises:
             ConfigError: the scale does not run the variant and says nothing about its length.
@@ -117,8 +123,13 @@ class Study:
         for pattern, count in given.items():
             if fnmatch.fnmatchcase(variant, pattern):
                 return count
-        place = f"scales.{self.scale}.{experiment}.length"
-        raise ConfigError(f"{self.file}: {place}: nothing fits the variant '{variant}'")
+        known = self.experiment(experiment)
+        place = f"scales.{self.scale}.length"
+        raise ConfigError(f"{known.file}: {place}: nothing fits the variant '{variant}' of {experiment}")
+
+    def unit(self, experiment: str, variant: str) -> str:
+        """In what a variant's length is counted: tasks, environment steps, rounds."""
+        return unit_of(self.experiment(experiment).variants[variant].settings)
 
     def settings(self, experiment: str, variant: str, length: int | None = None) -> dict[str, Any]:
         """All that determines a run but its seed: canonical, every default filled in.
@@ -142,35 +153,93 @@ class Study:
         return _text(self.settings(experiment, variant))
 
     def sequence(self, experiment: str, variant: str) -> str:
-        """Name of the sequences a variant's seeds meet: `{problem}-{8 hex}`.
+        """Name of the sequences a variant's seeds meet: `{problem or environment}-{8 hex}`.
 
-        The hex digits stand for the problem's settings, the number of tasks and the problem's code, which
-        draws the sequences. So equal ones are shared, and no file is rewritten: other code has another name.
+        The hex digits stand for its settings, the length and its code, which draws the sequences. So equal ones
+        are shared, and no file is rewritten: other code has another name.
         """
-        settings = self.settings(experiment, variant)
-        name = settings["problem"]["name"]
-        code = stage_code.sequences(name)
-        key = _text({"problem": settings["problem"], "length": settings["length"], "code": code})
-        return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        met = sequence_key(self.settings(experiment, variant))
+        key = _text({**met, "code": stage_code.sequences(met)})
+        return f"{met[registry.world_part(met)]['name']}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+    def claims(self, experiment: str) -> Claims:
+        """The claims of an experiment, read once; none where its folder has none.
+
+        Raises:
+            statement.ClaimError: one line that names the file and the first mistake in it.
+        """
+        if experiment not in self._claims:
+            home = self.experiment(experiment).home
+            file = home / "claims.yaml" if home and (home / "claims.yaml").is_file() else None
+            self._claims[experiment] = statement.load(experiment, file)
+        return self._claims[experiment]
+
+    def judged(self, experiment: str) -> list[tuple[str, str]]:
+        """What an experiment's claims are judged from: all its active variants, and active ones that they name."""
+        elsewhere = self.claims(experiment).elsewhere()
+        own = [(experiment, variant) for variant in self.variants(experiment)]
+        active = [
+            pair for pair in elsewhere if pair[0] in self.experiments() and pair[1] in self.variants(pair[0])
+        ]
+        return own + [pair for pair in active if pair not in own]
+
+    @cached_property
+    def figure_modules(self) -> dict[str, str]:
+        """All figures in the experiments' folders: name -> full name of the module.
+
+        A figure is called like its file; where that name is taken by an experiment before it,
+        `{experiment}_{file}`.
+        """
+        found: dict[str, str] = {}
+        for name, experiment in self.all_experiments.items():
+            folder = experiment.home / "figures" if experiment.home else None
+            for path in registry.modules(folder) if folder else []:
+                figure = f"{name}_{path.stem}" if path.stem in found else path.stem
+                found[figure] = f"{registry.package_of(path.parent)}.{path.stem}"
+        return found
+
+    def figure(self, name: str) -> ModuleType:
+        """The module of a figure.
+
+        Raises:
+            registry.UnknownName: no such figure.
+        """
+        if name not in self.figure_modules:
+            allowed = list(self.figure_modules)
+            hint = registry.nearest(name, allowed)
+            raise registry.UnknownName(f"'{name}' is no figure (allowed: {', '.join(allowed)}){hint}")
+        return registry.load(self.figure_modules[name])
+
+    @cached_property
+    def shown(self) -> dict[str, list[tuple[str, str]]]:
+        """Figures that show anything at the active scale: name -> (experiment, variant) pairs."""
+        needs = {name: self.figure(name).needs(self) for name in self.figure_modules}
+        return {name: pairs for name, pairs in needs.items() if pairs}
 
     def figures(self) -> dict[str, list[str]]:
-        """Figures of the active experiments: figure -> the active experiments that list it."""
-        found: dict[str, list[str]] = {}
-        for experiment in self.experiments():
-            for figure in self.experiment(experiment).figures:
-                found.setdefault(figure, []).append(experiment)
-        return found
+        """Figures of the active scale: name -> the experiments that it shows."""
+        return {name: list(dict.fromkeys(pair[0] for pair in pairs)) for name, pairs in self.shown.items()}
 
     def _active(self, experiment: str) -> ScaleEntry:
         self.experiment(experiment)
-        entries = self.scales[self.scale]
-        if experiment not in entries:
+        entries = self.all_experiments[experiment].scales
+        if self.scale not in entries:
             self._unknown(f"experiment of scale {self.scale}", experiment, self.experiments())
-        return entries[experiment]
+        return entries[self.scale]
 
     def _unknown(self, what: str, name: str, allowed: list[str]) -> NoReturn:
         hint = registry.nearest(name, allowed)
         raise ConfigError(f"{self.file}: '{name}' is no {what} (allowed: {', '.join(allowed)}){hint}")
+
+
+def unit_of(settings: Mapping[str, Any]) -> str:
+    """In what a run's length is counted, as its procedure declares it."""
+    return getattr(registry.module("procedures", settings["procedure"]["name"]), "LENGTH", "tasks")
+
+
+def sequence_key(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings of a run that determine its sequence."""
+    return {key: settings[key] for key in (registry.world_part(settings), "length")}
 
 
 def _text(settings: Mapping[str, Any]) -> str:

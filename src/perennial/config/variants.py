@@ -1,7 +1,7 @@
 """Variants of an experiment: merge, grids, and the typed settings of each part.
 
-A variant's problem, network, procedure and measures are laid over the experiment's. A grid makes one variant for each
-combination of its values and names it after them.
+A variant's problem or environment, network, procedure and measures are laid over the experiment's. A grid makes one
+variant for each combination of its values and names it after them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perennial import registry
-from perennial.config.entries import GRID_PARTS, KINDS, ExperimentEntry, Measure, VariantEntry
+from perennial.config.entries import ExperimentEntry, Measure, VariantEntry
 from perennial.config.errors import Mistakes, under
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
@@ -24,7 +24,7 @@ LARGEST_PLAIN = 1e6
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant with canonical settings: problem, procedure, network, algorithm, measures."""
+    """One variant with canonical settings: problem or environment, procedure, network, algorithm, measures."""
 
     name: str
     settings: dict[str, Any]
@@ -55,9 +55,15 @@ def part(values: dict[str, Any], path: str) -> Part:
     return Part(values, {key: f"{path}.{key}" for key in values}, path)
 
 
-def read_problem(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[str, Any] | None:
-    """Canonical settings of the problem, or None after noting what is wrong."""
-    return _typed("problem", part(entry.problem, f"{path}.problem"), mistakes)
+def read_world(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[str, Any] | None:
+    """Canonical settings of the problem or environment, or None after noting what is wrong."""
+    name = registry.world_part(vars(entry))
+    given = [part for part in registry.WORLDS if getattr(entry, part)]
+    if len(given) != 1:
+        wrong, place = ("is one too many", given[-1]) if given else ("is missing", name)
+        mistakes.add(under(path)(place), f"{wrong} (give one of {', '.join(registry.WORLDS)})")
+        return None
+    return _typed(name, part(getattr(entry, name), under(path)(name)), mistakes)
 
 
 def read_variants(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[str, Variant] | None:
@@ -66,7 +72,7 @@ def read_variants(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict
     texts: dict[str, str] = {}
     good = True
     for name, given in entry.variants.items():
-        place = f"{path}.variants.{name}"
+        place = under(path)(f"variants.{name}")
         variant = mistakes.validate(VariantEntry, given, under(place))
         members = [] if variant is None else list(_members(str(name), variant, place, mistakes))
         good &= bool(members)
@@ -104,8 +110,8 @@ def _members(name: str, variant: VariantEntry, path: str, mistakes: Mistakes) ->
     keys = list(variant.grid)
     for key in keys:
         owner, _, rest = key.partition(".")
-        if owner not in GRID_PARTS or not rest or "." in rest:
-            allowed = ", ".join(f"{owner}.KEY" for owner in GRID_PARTS)
+        if owner not in registry.PARTS or not rest or "." in rest:
+            allowed = ", ".join(f"{owner}.KEY" for owner in registry.PARTS)
             mistakes.add(f"{path}.grid.{key}", f"unknown key (allowed: {allowed})")
             return
         if rest in getattr(variant, owner):
@@ -136,15 +142,18 @@ def _settings(
 ) -> dict[str, Any] | None:
     """Canonical settings of one variant, or None after noting what is wrong."""
     parts = {
-        name: part(getattr(entry, name), f"{path}.{name}").under(getattr(variant, name), f"{place}.{name}")
-        for name in ("problem", "procedure", "network")
+        name: part(getattr(entry, name), under(path)(name)).under(getattr(variant, name), f"{place}.{name}")
+        for name in (registry.world_part(vars(entry)), "procedure", "network")
     }
     parts["algorithm"] = part(variant.algorithm, f"{place}.algorithm")
     for dotted, value in changes.items():
         owner, _, key = dotted.partition(".")
-        parts[owner] = parts[owner].under({key: value}, f"{place}.grid.{owner}")
-    if parts["problem"].values.get("name") != entry.problem.get("name"):
-        mistakes.add(parts["problem"].where("name"), "is not allowed (another problem is another experiment)")
+        base = parts.get(owner, part({}, f"{place}.{owner}"))
+        parts[owner] = base.under({key: value}, f"{place}.grid.{owner}")
+    learns_from = registry.world_part(vars(entry))
+    if parts[learns_from].values.get("name") != getattr(entry, learns_from).get("name"):
+        text = f"is not allowed (another {learns_from} is another experiment)"
+        mistakes.add(parts[learns_from].where("name"), text)
         return None
     typed = {name: _typed(name, found, mistakes) for name, found in parts.items()}
     measures = _measures(entry, variant, path, place, mistakes)
@@ -158,11 +167,12 @@ def _measures(
 ) -> dict[str, Any] | None:
     measures: dict[str, Any] = {}
     for given, base in ((entry.measures, path), (variant.measures, place)):
+        at = under(base)("measures")
         for name, values in given.items():
             if name not in registry.names("measures"):
-                mistakes.unknown(f"{base}.measures", name, registry.names("measures"))
+                mistakes.unknown(at, name, registry.names("measures"))
                 return None
-            found = mistakes.validate(Measure, values, under(f"{base}.measures.{name}"))
+            found = mistakes.validate(Measure, values, under(f"{at}.{name}"))
             if found is None:
                 return None
             measures[name] = found.model_dump(mode="json")
@@ -171,7 +181,7 @@ def _measures(
 
 def _typed(kind: str, given: Part, mistakes: Mistakes) -> dict[str, Any] | None:
     """Canonical settings of a part: every default filled in, floats as floats, with the module's name."""
-    kinds = KINDS[kind]
+    kinds = registry.PARTS[kind]
     allowed = registry.names(kinds)
     name = given.values.get("name")
     if name is None:

@@ -56,8 +56,8 @@ def digest(modules: Iterable[str], files: Iterable[Path] = (), text: str = "") -
     """
     total = hashlib.sha256(text.encode())
     total.update(_lines(tuple(modules)))
-    for path in sorted(files):
-        total.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    contents = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    total.update("".join(sorted(contents)).encode())
     return total.hexdigest()[:16]
 
 
@@ -86,7 +86,13 @@ def exists(module: str) -> bool:
 @functools.cache
 def _lines(modules: tuple[str, ...]) -> bytes:
     """A line for each module of the closure. Every block of a variant asks for the same."""
-    return "".join(f"{name} {module_digest(_file(name))}\n" for name in closure(modules)).encode()
+    found = {name: module_digest(_file(name)) for name in closure(modules)}
+    return "".join(sorted(f"{_portable(name)} {digest}\n" for name, digest in found.items())).encode()
+
+
+def _portable(module: str) -> str:
+    """A module's name without the place of its folder: a copied study is no other code."""
+    return module.partition(".")[2] if module.startswith(OUTSIDE) else module
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perennial import datasets, registry
+from perennial import datasets
 from perennial.config import Study
 from perennial.dag import blocks, stage_code
 from perennial.dag.blocks import Block
@@ -56,7 +56,7 @@ class Planner:
             for block in set(plan) & set(found):
                 path = folder / blocks.file_name(block)
                 if not self._notice_stale(path, experiment, variant):
-                    self._notice_other_data(path, experiment)
+                    self._notice_other_data(path, experiment, variant)
             self._runs[folder] = plan
         return self._runs[folder]
 
@@ -146,9 +146,9 @@ class Planner:
         settings = self.study.settings(experiment, variant)
         return self._train_again(path, why_stale(path, settings, stage_code.train(settings)))
 
-    def _notice_other_data(self, path: Path, experiment: str) -> None:
+    def _notice_other_data(self, path: Path, experiment: str, variant: str) -> None:
         """Data of the user's own are in no job's params: ask the block what it was trained on."""
-        name = registry.module("problems", self.study.experiment(experiment).problem["name"]).DATASET
+        name = stage_code.dataset_of(self.study.settings(experiment, variant))
         if name and stage_code.checksum(name) is None:
             content = self._contents.get(self.dataset(name))
             if content is not None:

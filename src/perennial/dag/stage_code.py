@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perennial import procedures, registry
 from perennial.dag import code_hash
 from perennial.learning import engines
 
-PUBLISHED = Path(__file__).parents[1] / "published"
+if TYPE_CHECKING:
+    from perennial.claims.statement import Claims
+
 REPORT = Path(__file__).parents[1] / "report"
 
 
 def train(settings: dict[str, Any]) -> str:
     """Code of a run, with the checksum of its data set where the code knows it."""
-    dataset = registry.module("problems", settings["problem"]["name"]).DATASET
-    known = checksum(dataset) if dataset else None
+    name = dataset_of(settings)
+    known = checksum(name) if name else None
     return code_hash.digest(train_modules(settings), text=known or "")
+
+
+def dataset_of(settings: dict[str, Any]) -> str | None:
+    """The data set of a run's problem or environment, if it has one."""
+    part = registry.world_part(settings)
+    return getattr(registry.module(registry.PARTS[part], settings[part]["name"]), "DATASET", None)
 
 
 def train_modules(settings: dict[str, Any]) -> list[str]:
@@ -49,10 +57,16 @@ def dataset(name: str) -> str:
     return code_hash.digest([registry.dotted("datasets", name)])
 
 
+def sequences(settings: dict[str, Any]) -> str:
+    """Code that draws the sequences of a problem or an environment, one of which is in the settings."""
+    part = registry.world_part(settings)
+    return _sequences(registry.dotted(registry.PARTS[part], settings[part]["name"]))
+
+
 @functools.cache
-def sequences(problem: str) -> str:
-    """Code that draws a problem's sequences; every variant asks for it."""
-    return code_hash.digest([registry.dotted("problems", problem)])
+def _sequences(module: str) -> str:
+    """Every variant asks for it."""
+    return code_hash.digest([module])
 
 
 def metrics() -> str:
@@ -60,15 +74,15 @@ def metrics() -> str:
     return code_hash.digest(["perennial.analyses.summary"])
 
 
-def figure(name: str) -> str:
-    """Code of one figure, with the published curves."""
-    return code_hash.digest(["perennial.figures", registry.dotted("figures", name)], PUBLISHED.glob("*.json"))
+def figure(module: str) -> str:
+    """Code of one figure, with the published curves that it says it reads."""
+    curves = getattr(registry.load(module), "CURVES", None)
+    return code_hash.digest(["perennial.figures", module], curves.files().values() if curves else ())
 
 
-def claim(experiment: str) -> str:
-    """Code of the verdicts, with the experiment's published claims and the published curves."""
-    published = [*PUBLISHED.glob("*.json"), *PUBLISHED.glob(f"claims_{experiment}.yaml")]
-    return code_hash.digest(["perennial.claims"], published)
+def claim(claims: Claims) -> str:
+    """Code of the verdicts of one experiment, with its claims and the published curves that they name."""
+    return code_hash.digest(["perennial.claims.judging"], claims.read_from())
 
 
 def report() -> str:

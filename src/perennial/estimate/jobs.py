@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from perennial import registry
 from perennial.config import Study
-from perennial.dag import blocks, planning
+from perennial.dag import blocks, planning, stage_code
 from perennial.dag.blocks import Block
 from perennial.files import store
 
@@ -176,7 +175,7 @@ class Inventory:
         for name, owners in self.study.figures().items():
             if not set(owners) <= set(asked):
                 continue
-            shown = [self._summary(*pair) for pair in registry.module("figures", name).needs(self.study)]
+            shown = [self._summary(*pair) for pair in self.study.shown[name]]
             outputs = [self.study.folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png")]
             found.append(Job("figure", name, self._after(outputs, shown), tuple(owners), path=outputs[0]))
         return found
@@ -204,7 +203,7 @@ class Inventory:
 
 def dataset_of(study: Study, experiment: str) -> str | None:
     """The data set of an experiment's problem, if it has one."""
-    return registry.module("problems", study.experiment(experiment).problem["name"]).DATASET
+    return stage_code.dataset_of(study.settings(experiment, study.variants(experiment)[0]))
 
 
 def _seeds(path: Path) -> list[int] | None:

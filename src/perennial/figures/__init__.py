@@ -1,34 +1,36 @@
-"""Figures: one file each, found by its name. They read metrics files only; neither torch nor numba.
+"""Figures: what all of them share. Each is a file in the folder of an experiment, `figures/{name}.py`.
 
-A figure module exports `TITLE`, `CAPTION`, `needs(study)` and `draw(metrics)`. `render` draws one and
-writes both pictures. Equal input gives equal bytes, so a rerun leaves no difference behind.
+A figure module exports `TITLE`, `CAPTION`, `needs(study)`, `draw(metrics)` and, where it shows published curves,
+`CURVES`. It reads metrics files only; neither torch nor numba. `render` draws one and writes both pictures. Equal input
+gives equal bytes, so a rerun leaves no difference behind.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import ModuleType
 
-from perennial import registry
 from perennial.files import provenance, store
 
 Pair = tuple[str, str]  #: (experiment, variant)
 PIXELS_PER_INCH = 160
 
 
-def render(name: str, metrics: dict[Pair, Path], svg: Path, png: Path, code: str = "") -> None:
+def render(
+    name: str, module: ModuleType, metrics: dict[Pair, Path], svg: Path, png: Path, code: str = ""
+) -> None:
     """Draw one figure and write it as SVG and PNG, each whole or not at all.
 
     Args:
-        name: a module of this folder.
+        name: what it is called in its study.
+        module: from `Study.figure`.
         metrics: (experiment, variant) -> metrics file, for all or some of the figure's `needs`.
         code: hash of the code that draws it; both pictures carry it, with the checksums of the metrics files.
 
     Raises:
-        registry.UnknownName: no such figure.
         FigureError: a file is bad or lacks what the figure shows (one line, naming file and metric).
     """
-    module = registry.module("figures", name)
     import matplotlib as mpl
 
     from perennial.figures import _read, _style

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perennial import published
+from perennial.claims.curves import Series
 from perennial.figures import _read, _style
 from perennial.lazy import ticker
 
@@ -29,7 +29,7 @@ def panel(
     axis: Axes,
     looks: Mapping[str, str],
     ours: Mapping[str, _read.Metric],
-    theirs: Mapping[str, published.Series],
+    theirs: Mapping[str, Series],
     limits: tuple[float | None, float | None] = (None, None),
     error: bool = False,
 ) -> None:

@@ -16,9 +16,9 @@ def build(study: Any, output_html: Path, ledger_csv: Path, code: str = "") -> No
             Equal verdicts give equal bytes: what they were made from stands in the page.
         code: hash of the code of the page.
     """
-    from perennial import claims
+    from perennial.claims import records
     from perennial.files import store
     from perennial.report import gather, page
 
-    claims.write_ledger(Path(study.folder) / "claims", Path(ledger_csv))
+    records.write_ledger(Path(study.folder) / "claims", Path(ledger_csv))
     store.write_bytes(Path(output_html), page.html(gather.gather(study, code)).encode())

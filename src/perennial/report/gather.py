@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from perennial import claims, registry
+from perennial import registry
+from perennial.claims import records
 from perennial.files import lineage, provenance, store
 from perennial.report import origins, pictures, series, switches
 
@@ -69,7 +70,7 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
     names = _experiments(study, folder)
     by_experiment = {name: [v for v in variants if v.experiment == name] for name in names}
     about = {name: _about(study, name) for name in by_experiment}
-    judged, own = claims.read(folder / "claims"), claims.read_comparisons(folder / "claims")
+    judged, own = records.read(folder / "claims"), records.read_comparisons(folder / "claims")
     inputs = provenance.checksums(_good(origins.results(folder), variants), folder / "report.html")
     remarks = [f"{v.label}: {v.remark}" for v in variants if v.remark] + origins.outdated(folder, inputs)
     return {
@@ -128,8 +129,15 @@ def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
         curves = series.curves(files)
     for name, entry in curves["experiments"].items():
         entry["title"] = _about(study, name)["title"]
-        entry["printed"] = {k: v for k, v in series.printed(name).items() if k in entry["variants"]}
+        entry["printed"] = _printed(study, name, entry)
     return variants, curves
+
+
+def _printed(study: Any, experiment: str, ours: dict[str, Any]) -> dict[str, dict]:
+    """Published curves that belong under ours, as the claims of the experiment name them."""
+    if experiment not in study.all_experiments:
+        return {}
+    return series.printed(study.claims(experiment), ours)
 
 
 def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:
@@ -170,11 +178,14 @@ def _grouped(judged: list[dict], about: dict[str, dict]) -> list[dict[str, Any]]
     """Claims by experiment: those of the study in its order, then the others."""
     order = {name: place for place, name in enumerate(about)}
     groups: dict[str, dict[str, Any]] = {}
+    anchors: set[str] = set()
     for claim in sorted(judged, key=lambda c: order.get(c["experiment"], len(order))):
         name = claim["experiment"]
         title = about.get(name, {}).get("title", name.replace("_", " "))
         group = groups.setdefault(name, {"name": name, "title": title, "ours": True, "claims": []})
-        group["claims"].append(claim)
+        anchor = f"{name}-{claim['id']}" if claim["id"] in anchors else claim["id"]  # a copied experiment's
+        anchors.add(anchor)
+        group["claims"].append(claim | {"anchor": anchor})
         group["ours"] = group["ours"] and claim["ours"]
     return list(groups.values())
 
@@ -191,12 +202,12 @@ def _figures(study: Any, folder: Path) -> list[dict[str, Any]]:
     """Figures of the study, then others on disk; those not drawn yet are named."""
     names = list(study.figures())
     names += sorted(p.stem for p in folder.glob("figures/*.svg") if p.stem not in names)
-    return [_figure(name, folder / "figures" / f"{name}.svg") for name in names]
+    return [_figure(study, name, folder / "figures" / f"{name}.svg") for name in names]
 
 
-def _figure(name: str, path: Path) -> dict[str, Any]:
+def _figure(study: Any, name: str, path: Path) -> dict[str, Any]:
     try:
-        module = registry.module("figures", name)
+        module = study.figure(name)
         title, caption = module.TITLE, module.CAPTION
     except registry.UnknownName:  # its file was removed since it was drawn
         title, caption = name.replace("_", " "), ""

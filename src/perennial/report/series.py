@@ -7,23 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from perennial import published
+from perennial.claims.statement import Claims
+from perennial.claims.windows import published_lines
 from perennial.figures import _read
 from perennial.report.numbers import name as plain
 
 BUDGET = 3_000_000  #: bytes of base64 text for all curves together
 MOST_POINTS = 1000
 FEWEST_POINTS = 60
-#: experiment -> measure and digitised figures in the coordinates of ours; of equal curves the last one counts
-PRINTED = {
-    "slowly_changing_regression": ("squared_error", ("ed_fig_2b",)),
-    "permuted_mnist": (
-        "online_accuracy", ("ed_fig_4b_cbp", "ed_fig_4a_online_accuracy", "ed_fig_3b_step_size")
-    ),
-    "permuted_mnist_width": ("online_accuracy", ("ed_fig_3b_width",)),
-    "continual_imagenet": ("test_accuracy", ("fig_1b", "fig_1c")),
-    "continual_imagenet_first_tasks": ("test_accuracy", ("fig_1b_first",)),
-}  # fmt: skip
 HOLE = 65535  #: stands for "not a number"
 
 
@@ -127,14 +118,23 @@ def _spaced(x: np.ndarray) -> list[float] | dict[str, float]:
     return [float(v) for v in x]
 
 
-def printed(experiment: str) -> dict[str, dict]:
-    """Published curves of an experiment's performance, which lie under ours: variant -> {x, mean, above}."""
-    measure, figures = PRINTED.get(experiment, ("", ()))
+def printed(claims: Claims, ours: dict[str, Any]) -> dict[str, dict]:
+    """Published curves of an experiment's headline, which lie under ours: variant -> {measure, x, mean, above, end}.
+
+    Only those that have our coordinates; of several curves of a variant the one that goes on farthest.
+
+    Args:
+        ours: the experiment's measures and variants, from `curves`.
+    """
+    measure = claims.headline.metric if claims.headline else ""
+    axis = ours["measures"].get(measure, {}).get("axis", "none")
     found = {}
-    for key, line in [pair for figure in figures for pair in published.series(figure).items()]:
-        mean = [round(float(v), 4) if np.isfinite(v) else None for v in line.mean]
-        variant = "linear_0.003" if (experiment, key) == ("slowly_changing_regression", "linear") else key
-        above = [int(k) for k in np.flatnonzero(line.above)]
-        found[variant] = {"measure": measure, "x": _spaced(line.x), "mean": mean, "above": above,
-                          "end": line.clipped_above}  # fmt: skip
+    for variant in ours["variants"]:
+        lines = [line for line in published_lines(variant, measure, claims) if axis in line.x_label]
+        if lines:
+            line = max(lines, key=lambda line: line.x[-1])
+            mean = [round(float(v), 4) if np.isfinite(v) else None for v in line.mean]
+            above = [int(k) for k in np.flatnonzero(line.above)]
+            found[variant] = {"measure": measure, "x": _spaced(line.x), "mean": mean, "above": above,
+                              "end": line.clipped_above}  # fmt: skip
     return found

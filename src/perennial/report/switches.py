@@ -13,21 +13,20 @@ from perennial import registry
 from perennial.files import store
 from perennial.settings import Switch, switches
 
-KINDS = ("problems", "networks", "algorithms", "procedures")
 INTRO = """# Fidelity switches
 
 Where the paper and the authors' code differ, or the paper leaves something open, a setting decides.
-The default is what reproduces the published figure. Set a switch in `config.yaml` under the variant's
-`algorithm`, `network` or `procedure`, or under the experiment's `problem`.
+The default is what reproduces the published figure. Set a switch in an experiment's `experiment.yaml`, under the
+variant's `algorithm`, `network` or `procedure`, or under the experiment's `problem`.
 
 This page is generated from the settings themselves: `python -m perennial.report.switches docs/switches.md`.
 """
 
 
 def table() -> list[Switch]:
-    """Every switch of every problem, network, algorithm and procedure, in that order. Needs no torch."""
+    """Every switch of every part of a variant, kind by kind. Needs no torch."""
     found = []
-    for kind in KINDS:
+    for kind in registry.PARTS.values():
         for name in registry.names(kind):
             found += switches(registry.module(kind, name).Settings, f"{kind}.{name}")
     return found
@@ -50,7 +49,7 @@ def markdown() -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it is written in `config.yaml`."""
+    """A value as it is written in `experiment.yaml`."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
