@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from plain import Plain
 
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-from perennial.learning import engines
+from perennial.learning import engines, views
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network, Settings
 
 ROUNDS = 7
@@ -47,15 +48,13 @@ class Bench:
             contenders["fused with data"] = self._fused(algorithm, with_data=True)
         return measure(contenders)
 
-    def _settings(self, algorithm: dict[str, Any]) -> dict[str, Any]:
-        return {"algorithm": algorithm, "precision": "float32", "network": {"name": "mlp"}}
-
-    def _trainer(self, engine: str, algorithm: dict[str, Any], runs: int) -> Any:
-        seeds = list(range(runs))
-        trainer = engines.trainer(engine, self._settings(algorithm), self.problems[0], self.network, seeds)
-        weights = [self.network.init(seed) for seed in seeds]
-        trainer.load({"weights": {name: np.stack([w[name] for w in weights]) for name in weights[0]}})
-        return trainer
+    def _learner(self, engine: str, algorithm: dict[str, Any], runs: int) -> Any:
+        seeds, networks = list(range(runs)), views.single(self.network)
+        shape = {"name": "mlp", "hidden": list(self.network.sizes[1:-1])}
+        need = Need({NETWORK: shape}, algorithm, LossSpec(self.problems[0].loss))
+        learner = engines.learner(engine, need, networks, seeds)
+        learner.load({"weights": networks.init(seeds, 0, "float32")})
+        return learner
 
     def _plain(self, algorithm: dict[str, Any]) -> Callable[[], int]:
         task = self.problems[0].task(0)
@@ -70,24 +69,24 @@ class Bench:
         return contend
 
     def _stack(self, engine: str, algorithm: dict[str, Any], runs: int, steps: int) -> Callable[[], int]:
-        trainer = self._trainer(engine, algorithm, runs)
+        learner = self._learner(engine, algorithm, runs)
         tasks = [_shorter(self.problems[k % len(self.problems)].task(0), steps) for k in range(runs)]
 
         def contend() -> int:
-            trainer.train(tasks, 0)
+            learner.train(tasks, 0)
             return steps * runs
 
         return contend
 
     def _fused(self, algorithm: dict[str, Any], with_data: bool) -> Callable[[], int]:
-        trainer = self._trainer("fused", algorithm, 1)
+        learner = self._learner("fused", algorithm, 1)
         ready = [_shorter(self.problems[0].task(index), self.examples) for index in range(self.tasks)]
 
         def contend() -> int:
             steps = 0
             for index in range(self.tasks):
                 task = self.problems[0].task(index) if with_data else ready[index]
-                steps += trainer.train([task], index).size
+                steps += learner.train([task], index).size
             return steps
 
         return contend

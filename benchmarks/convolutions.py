@@ -16,7 +16,9 @@ from contenders import measure
 from plain import PlainConvnet
 
 from perennial import datasets
-from perennial.learning import engines
+from perennial.learning import engines, views
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.convnet import Network, Settings
 from perennial.problems import continual_imagenet
 
@@ -78,13 +80,13 @@ class Bench:
         return contend
 
     def _engine(self, engine: str, algorithm: dict[str, Any]) -> Callable[[], int]:
-        procedure = {"name": "task_epochs", "batch_size": self.batch}
-        settings = {"algorithm": algorithm, "precision": "float32", "procedure": procedure}
-        trainer = engines.trainer(engine, settings, self.problem, self.network, [0])
-        trainer.load({"weights": {name: w[None] for name, w in self.network.init(0).items()}})
+        networks, loss = views.single(self.network), LossSpec(self.problem.loss)
+        need = Need({NETWORK: {"name": "convnet"}}, algorithm, loss, self.batch, passes=True)
+        learner = engines.learner(engine, need, networks, [0])
+        learner.load({"weights": networks.init([0], 0, "float32")})
 
         def contend() -> int:
-            trainer.train([self.task], 0)
+            learner.train([self.task], 0)
             return self.steps
 
         return contend

@@ -20,7 +20,7 @@ from typing import Any
 import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
 from perennial import datasets, registry
 from perennial.files import provenance
-from perennial.procedures.task_stream import TaskStream
+from perennial.procedures import Group, task_stream
 
 TABLE = Path(__file__).parents[1] / "docs" / "first_tasks.md"
 SEED, WIDTH = 0, 2000
@@ -67,14 +67,15 @@ def train(algorithm: dict[str, Any], tasks: int, images: Any) -> Result:
     own = settings(algorithm, tasks)
     module = registry.module("problems", "permuted_mnist")
     met = module.sequence(registry.parse("problems", own["problem"]), SEED, tasks)
-    stream = TaskStream(own, [SEED], [met], images, "fused")
+    course = task_stream.start(Group(own, [SEED], [met], images, "fused"))
     start, start_cpu = time.monotonic(), time.thread_time()
     for index in range(tasks):
-        stream.task(index)
+        for _ in course.pieces_of(index):
+            pass
         print(f"{algorithm}: task {index + 1} done", file=sys.stderr, flush=True)
     wall, cpu = time.monotonic() - start, time.thread_time() - start_cpu
-    accuracy = stream.outcome().measurements["online_accuracy"].values[0].tolist()
-    return Result(algorithm, accuracy, cpu / stream.steps * 1e3, wall / 60)
+    (accuracy,) = course.results()
+    return Result(algorithm, accuracy.values[0].tolist(), cpu / course.steps * 1e3, wall / 60)
 
 
 def table(results: list[Result]) -> list[str]:

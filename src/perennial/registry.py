@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -146,6 +147,12 @@ def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
     return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
 
+def place(module: str) -> str | None:
+    """The file of a module that need not be imported."""
+    spec = find_spec(module)
+    return spec and spec.origin
+
+
 def folder_of(package: str) -> Path:
     """Where the files of a package of users' modules lie."""
     return Path(sys.modules[package].__path__[0])
@@ -163,7 +170,7 @@ def _files(kind: str) -> dict[str, str]:
         for path in modules(folder):
             if path.stem in found:
                 raise NameTaken(
-                    f"{path}: there is another file '{path.stem}' among the {kind} ({found[path.stem]})"
+                    f"{path}: there is another file '{path.stem}' among the {kind} ({place(found[path.stem])})"
                 )
             found[path.stem] = f"{outside}.{path.stem}"
     return found

@@ -16,7 +16,7 @@ from fidelity.support import DIGITS, MNIST, REGRESSION
 
 from perennial import registry
 from perennial.files import seams, store
-from perennial.jobs import checkpoint, sequences, stopping, training
+from perennial.jobs import sequences, training
 from perennial.jobs.job import logged
 from perennial.jobs.progress import Progress
 
@@ -130,7 +130,7 @@ class Block:
 
         def job() -> None:
             os.environ[seams.VARIABLE] = fault
-            with logged(self.logged_to, clear=(stopping.Stopped, checkpoint.InUse)):
+            with logged(self.logged_to):
                 work()
 
         process = FORK.Process(target=job)

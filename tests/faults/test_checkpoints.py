@@ -22,13 +22,13 @@ STEPS = 3 * 40 * 3000  # of the block
 def block(tmp_path, monkeypatch):
     """Three runs under the fused engine."""
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))  # save at every chance
-    return Block(tmp_path, tasks=40)
+    return Block(tmp_path, length=40)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """What an undisturbed block leaves."""
-    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), tasks=40)
+    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), length=40)
     undisturbed.train(checkpoints=None)
     return undisturbed.result()
 
@@ -62,7 +62,7 @@ def test_a_signal_saves_and_ends_the_job(block, whole, name):
 
 
 def test_a_signal_saves_what_no_interval_has(tmp_path):
-    block = Block(tmp_path, flip_every=50_000, tasks=40)
+    block = Block(tmp_path, flip_every=50_000, length=40)
     block.train(checkpoints=None)
     whole = block.result()
     block.output.unlink()

@@ -19,7 +19,7 @@ from perennial.jobs import sequences
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A block of digits, and its result."""
-    block = Block(tmp_path_factory.mktemp("trained"), DIGITS, tasks=3)
+    block = Block(tmp_path_factory.mktemp("trained"), DIGITS, length=3)
     block.train(checkpoints=None)
     return block
 

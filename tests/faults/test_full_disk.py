@@ -22,7 +22,7 @@ STEPS = 3 * 40 * 3000  # of the block
 def block(disk, tmp_path, every_chance):
     """A block on the small disk. Its log lies elsewhere."""
     (disk.folder / "block").mkdir()
-    found = Block(disk.folder / "block", tasks=40)
+    found = Block(disk.folder / "block", length=40)
     found.logged_to = tmp_path / "log"
     return found
 
@@ -30,7 +30,7 @@ def block(disk, tmp_path, every_chance):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """What an undisturbed block leaves."""
-    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), tasks=40)
+    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), length=40)
     undisturbed.train(checkpoints=None)
     return undisturbed.result()
 

@@ -17,7 +17,7 @@ from perennial.dag import blocks
 from perennial.files import seams, store
 from perennial.jobs import sequences
 
-PACKAGE = Path(seams.__file__).parent
+PACKAGE = Path(seams.__file__).parents[1]
 FULL = "No space left on device"
 BYTES = ("store.opened", "sink.half_written", "sink.before_fsync", "store.before_rename", "store.renamed")
 SEALED = (*BYTES, "store.filled", "store.before_seal")
@@ -44,13 +44,13 @@ SETTING_ASIDE = ("blocks.before_set_aside", "blocks.set_aside")
 @pytest.fixture
 def block(tmp_path, every_chance):
     """Three runs of seven saves each."""
-    return Block(tmp_path, flip_every=1500, tasks=4)
+    return Block(tmp_path, flip_every=1500, length=4)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """What an undisturbed block leaves."""
-    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), flip_every=1500, tasks=4)
+    undisturbed = Block(tmp_path_factory.mktemp("undisturbed"), flip_every=1500, length=4)
     undisturbed.train(checkpoints=None)
     return undisturbed.result()
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from fidelity import support
 
 from perennial import registry
 from perennial.problems import Arrays
@@ -44,11 +45,11 @@ def variant(algorithm: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Settings of a small run: 20 training images a task in mini-batches of 5.
 
     Args:
-        changes: replace `network`, `tasks`, `precision` or `measures`; any other is a setting of the procedure.
+        changes: replace `network`, `length`, `precision` or `measures`; any other is a setting of the procedure.
     """
     given = {
         "network": changes.pop("network", CONVNET),
-        "length": changes.pop("tasks", 2),
+        "length": changes.pop("length", 2),
         "precision": changes.pop("precision", "float64"),
         "measures": {name: {"every": 1} for name in changes.pop("measures", MEASURES)},
     }

@@ -61,7 +61,7 @@ def variant(problem: str, algorithm: dict[str, Any], **changes: Any) -> dict[str
         problem: REGRESSION (20-5-1, tasks of 100 examples) or DIGITS (64-40-40-10, the images of `digits`)
             or MNIST (784-40-40-10, the images of `mnist`).
         algorithm: name and hyper-parameters.
-        changes: replace `hidden`, `activation`, `tasks`, `precision`, `measures`, `reset`; any other is a setting
+        changes: replace `hidden`, `activation`, `length`, `precision`, `measures`, `reset`; any other is a setting
             of the problem.
     """
     defaults = {"flip_every": 100} if problem == REGRESSION else {"probe_examples": 50}
@@ -71,7 +71,7 @@ def variant(problem: str, algorithm: dict[str, Any], **changes: Any) -> dict[str
         "network": {"name": "mlp", "hidden": hidden, "activation": changes.pop("activation", "relu")},
         "algorithm": algorithm,
         "measures": changes.pop("measures", {}),
-        "length": changes.pop("tasks", 2),
+        "length": changes.pop("length", 2),
         "precision": changes.pop("precision", "float64"),
         "problem": {"name": problem, **defaults, **changes},
     }

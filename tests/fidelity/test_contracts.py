@@ -13,7 +13,7 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial.jobs import training
+from perennial.jobs import outcome
 
 ENGINES = ["stacked", "fused"]
 PROBLEMS = {REGRESSION: {"flip_every": 60}, DIGITS: {}}
@@ -64,7 +64,7 @@ def digests() -> dict[str, list[str]]:
             for engine in support.engines_of(settings):
                 state = support.train(settings, [0, 7], engine, IMAGES)
                 key = f"{problem} {algorithm} {engine}"
-                found[key] = [training.state_digest(state, run) for run in range(2)]
+                found[key] = [outcome.digest(state, run) for run in range(2)]
     return found
 
 
@@ -82,11 +82,11 @@ def test_a_run_replays_from_its_seed_in_a_fresh_process():
 def accuracies(permutation: str) -> np.ndarray:
     """Percent right of 40 tasks, the mean of five runs of backpropagation: [task]."""
     measures = {"online_accuracy": {"every": 1}}
-    settings = support.small(DIGITS, "backprop", tasks=40, permutation=permutation, measures=measures)
+    settings = support.small(DIGITS, "backprop", length=40, permutation=permutation, measures=measures)
     runs = support.stream(settings, [0, 1, 2, 3, 4], "fused")
     for index in range(40):
-        runs.learn(index)
-    return runs.outcome().measurements["online_accuracy"].values.mean(axis=0)
+        support.learn(runs, index)
+    return support.values(runs)["online_accuracy"].mean(axis=0)
 
 
 def test_accuracy_does_not_fall_where_the_task_never_changes():

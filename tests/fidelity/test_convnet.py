@@ -18,8 +18,8 @@ from fidelity.passes import CBP
 
 from perennial import streams
 from perennial.files import store
-from perennial.jobs import training
-from perennial.learning.algorithms import Clock, cbp
+from perennial.jobs import outcome
+from perennial.learning.algorithms import Clock, _renewal, cbp
 from perennial.learning.networks import convnet
 
 SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
@@ -207,25 +207,25 @@ CHANGES = {
 
 def renewals(changes: dict, monkeypatch) -> list[tuple[int, int]]:
     """Train beside the oracle, step by step; the (layer, unit) pairs renewed."""
-    runs = passes.stream(passes.variant({**CBP, **changes}, tasks=1, epochs=12), [0, 3])
+    runs = passes.stream(passes.variant({**CBP, **changes}, length=1, epochs=12), [0, 3])
     seen: dict[tuple[int, int], tuple] = {}
     renewed: list = []
     renew = cbp._renew
 
-    def watch_renew(settings, network, state, layer, run, unit, clock):
-        renewed.append((layer, unit))
-        renew(settings, network, state, layer, run, unit, clock)
+    def watch_renew(settings, layer, state, chosen, due, fresh):
+        renewed.extend((layer.index, unit) for unit in chosen[due].tolist())
+        renew(settings, layer, state, chosen, due, fresh)
 
-    def watch_update(settings, network, state, gradients, features, clock):
+    def watch_update(settings, networks, state, gradients, features, clock, rate):
         renewed.clear()
-        cbp.update(settings, network, state, gradients, features, clock)
+        cbp.update(settings, networks, state, gradients, features, clock, rate)
         after = {path: array[0].numpy().copy() for path, array in support.leaves(state)}
         seen[clock.seeds[0], clock.step] = list(renewed), after
 
     monkeypatch.setattr(cbp, "_renew", watch_renew)
     monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
     oracles = [oracle_of(runs, r) for r in range(2)]
-    runs.learn(0)
+    support.learn(runs, 0)
     total = []
     for r, oracle in enumerate(oracles):
         task = runs._task(runs.problems[r], 0)
@@ -256,13 +256,15 @@ def test_continual_backpropagation_is_the_oracle_s(name, monkeypatch):
 def test_a_new_unit_is_not_noticed(layer):
     """Where nothing listened to a unit, the outputs stay what they were, to the last bit."""
     runs = passes.stream(passes.variant(CBP), [0])
-    runs.learn(0)
+    support.learn(runs, 0)
     state, net, unit = runs.learner._states[0], runs.network, 2
     x = torch.tensor(runs.problems[0].test(0)[0]).double()[None]
     net.outgoing(state["weights"], layer)[0, unit] = 0
     before, old = net.forward(state["weights"], x)[0], state["weights"][f"weight_{layer}"].clone()
     settings = cbp.Settings(**{k: v for k, v in CBP.items() if k != "name"})
-    cbp._renew(settings, net, state, layer, 0, unit, Clock([0], 0, 7))
+    of_layer, chosen = runs.networks.layer("net", layer), torch.tensor([[unit]])
+    (fresh,) = _renewal.fresh_weights([of_layer], state["weights"], [chosen], Clock([0], 0, 7))
+    cbp._renew(settings, of_layer, state, chosen, torch.tensor([[True]]), fresh)
     assert torch.equal(net.forward(state["weights"], x)[0], before) and before.abs().sum() > 0
     changed = (state["weights"][f"weight_{layer}"] != old).nonzero()
     assert set(changed[:, 1 if layer < 3 else 2].tolist()) == {unit}
@@ -282,7 +284,7 @@ def test_stack_does_not_matter(algorithm, network, precision):
     for block in ([6, 1, 3], [4]):
         part, also = passes.finish(passes.stream(settings, block))
         for place, seed in enumerate(block):
-            assert training.state_digest(part, place) == training.state_digest(whole, seed)
+            assert outcome.digest(part, place) == outcome.digest(whole, seed)
             assert all(also[name][place].tobytes() == measured[name][seed].tobytes() for name in also)
 
 

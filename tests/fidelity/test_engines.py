@@ -13,7 +13,8 @@ import pytest
 from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
-from perennial.learning.engines.fused.cbp import UTILITIES
+from perennial.learning import engines
+from perennial.learning.algorithms import cbp
 
 FUSED = [
     name for name in support.algorithms() if "fused" in support.engines_of(support.small(REGRESSION, name))
@@ -48,7 +49,7 @@ def renewals(state: dict, steps: int) -> int:
 @pytest.mark.parametrize("algorithm", FUSED)
 def test_double_precision_after_ten_thousand_steps(algorithm):
     steps = STEPS.get(algorithm, 10_000)
-    settings = support.small(REGRESSION, algorithm, flip_every=steps // 4, tasks=4)
+    settings = support.small(REGRESSION, algorithm, flip_every=steps // 4, length=4)
     fused, stacked = both(settings, [3])
     assert max(support.gaps(fused, stacked).values()) < 1e-10
     assert algorithm != "cbp" or renewals(fused, steps) >= 2
@@ -56,7 +57,7 @@ def test_double_precision_after_ten_thousand_steps(algorithm):
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh", "sigmoid", "elu", "swish"])
 def test_double_precision_of_every_activation(activation):
-    settings = support.small(REGRESSION, "backprop", activation=activation, flip_every=1000, tasks=2)
+    settings = support.small(REGRESSION, "backprop", activation=activation, flip_every=1000, length=2)
     assert max(support.gaps(*both(settings, [3])).values()) < 1e-10
 
 
@@ -65,21 +66,21 @@ def test_single_precision_after_a_thousand_steps_of_digits(algorithm):
     """Adam's steps do not shrink with the gradient: at 0.001 and more it is chaotic, and no two ways of adding up
     stay together; ours is 0.0003."""
     changes = {"step_size": 3e-4} if algorithm == "adam" else {}
-    settings = support.small(DIGITS, algorithm, tasks=2)
+    settings = support.small(DIGITS, algorithm, length=2)
     settings["algorithm"] = {**settings["algorithm"], **changes}
     fused, stacked = both(settings, [0, 1], images=500)
     close(fused, stacked, 1e-6)
     assert algorithm != "cbp" or renewals(fused, 1000) >= 20
 
 
-@pytest.mark.parametrize("utility", UTILITIES)
+@pytest.mark.parametrize("utility", engines.choices(cbp.Settings)["utility"])
 def test_every_combination_of_switches_of_continual_backpropagation(utility):
     """About one unit renewed in 20 steps, under every combination that the compiled loop supports."""
     for fraction, count, transfer in itertools.product(
         ["accumulate", "bernoulli"], ["eligible", "layer_width"], ["off", "on"]
     ):
         given = {"utility": utility, "fraction": fraction, "count": count, "bias_transfer": transfer}
-        settings = support.small(REGRESSION, "cbp", flip_every=75, tasks=2)
+        settings = support.small(REGRESSION, "cbp", flip_every=75, length=2)
         settings["algorithm"] = {**settings["algorithm"], **given}
         fused, stacked = both(settings, [3, 8])
         assert max(support.gaps(fused, stacked).values()) < 1e-10, given
@@ -99,7 +100,7 @@ ON_ADAM = {"optimiser": "adam", "step_size": 0.001, "weight_decay": 0.01}
 )
 def test_double_precision_on_adam(algorithm, given):
     """A renewed weight forgets its moments and its age in both engines."""
-    settings = support.small(REGRESSION, algorithm, flip_every=750, tasks=2)
+    settings = support.small(REGRESSION, algorithm, flip_every=750, length=2)
     settings["algorithm"] = {**settings["algorithm"], **given}
     fused, stacked = both(settings, [3, 8])
     assert max(support.gaps(fused, stacked).values()) < 1e-10
@@ -113,7 +114,7 @@ def test_the_other_precision(problem, precision, algorithm):
     """Double precision on 1,000 steps of the digits, single precision on 1,000 of the regression."""
     changes = {"step_size": 3e-4} if algorithm == "adam" else {}
     shape = {"flip_every": 500} if problem == REGRESSION else {}
-    settings = support.small(problem, algorithm, precision=precision, tasks=2, **shape)
+    settings = support.small(problem, algorithm, precision=precision, length=2, **shape)
     settings["algorithm"] = {**settings["algorithm"], **changes}
     fused, stacked = both(settings, [0, 1], images=500)
     close(fused, stacked, 1e-10 if precision == "float64" else 1e-6)

@@ -15,11 +15,9 @@ from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from perennial import registry, streams
+from perennial import procedures, registry, streams
 from perennial.learning import engines
 from perennial.learning.algorithms import Clock
-from perennial.learning.engines.graphed import draws
-from perennial.learning.engines.graphed.trainer import GraphedTrainer
 from perennial.problems import Task
 from perennial.streams import tensors
 
@@ -52,7 +50,7 @@ def device(request):
 def small(**changes) -> dict:
     """CBP on the regression with two hidden layers of 5 and 4 units."""
     algorithm = {**support.hyper("cbp"), **changes}
-    return support.variant(REGRESSION, algorithm, hidden=[5, 4], activation="tanh", flip_every=70, tasks=2)
+    return support.variant(REGRESSION, algorithm, hidden=[5, 4], activation="tanh", flip_every=70, length=2)
 
 
 def agree(settings: dict, seeds: list[int], device: str, tolerance: float, images: int = 1797) -> dict:
@@ -69,7 +67,7 @@ def agree(settings: dict, seeds: list[int], device: str, tolerance: float, image
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_double_precision(algorithm, device):
     """540 steps of 64-40-40-10 in three tasks; with CBP about two hundred renewals in each layer."""
-    settings = support.variant(DIGITS, support.hyper(algorithm), tasks=3)
+    settings = support.variant(DIGITS, support.hyper(algorithm), length=3)
     state = agree(settings, [4, 1], device, 1e-10, images=180)
     for own in state["algorithm"].values() if algorithm == "cbp" else ():
         assert (own["age"] < 540).sum() > 10  # the same units again and again: young ones are of little use
@@ -78,18 +76,20 @@ def test_double_precision(algorithm, device):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_single_precision(algorithm, device):
     """200 steps; Adam divides by roots of small moments, which makes rounding larger."""
-    settings = support.variant(DIGITS, support.hyper(algorithm), tasks=1, precision="float32")
+    settings = support.variant(DIGITS, support.hyper(algorithm), length=1, precision="float32")
     agree(settings, [4, 1], device, 2e-5 if algorithm == "adam" else 5e-6, images=200)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation, device):
-    settings = support.variant(REGRESSION, support.hyper("l2"), hidden=[5, 4], activation=activation, tasks=3)
+    settings = support.variant(
+        REGRESSION, support.hyper("l2"), hidden=[5, 4], activation=activation, length=3
+    )
     agree(settings, [0, 2], device, 1e-11)
 
 
 def test_a_linear_map(device):
-    agree(support.variant(REGRESSION, support.hyper("backprop"), hidden=[], tasks=3), [0], device, 1e-11)
+    agree(support.variant(REGRESSION, support.hyper("backprop"), hidden=[], length=3), [0], device, 1e-11)
 
 
 @pytest.mark.parametrize("given", CBP.values(), ids=CBP)
@@ -102,7 +102,7 @@ def test_continual_backprop(given, device):
 @pytest.mark.parametrize("changes", [{"noise": "sum4"}, {"optimiser": "adam", "step_size": 0.001}])
 def test_shrink_and_perturb(changes, device):
     given = {**support.hyper("shrink_and_perturb"), **changes}
-    agree(support.variant(REGRESSION, given, tasks=2), [0, 3], device, 1e-11)
+    agree(support.variant(REGRESSION, given, length=2), [0, 3], device, 1e-11)
 
 
 @pytest.mark.parametrize("guard", ["none", "clamp", "layer_scaling"])
@@ -111,7 +111,7 @@ def test_online_normalisation(affine, guard, device):
     """A quick decay, so that some of what is normalised is clipped; scaled layers are too chaotic for that."""
     given = {**support.hyper("online_normalisation"), "affine": affine, "guard": guard}
     given |= {"initialisation": "unit_gain", "forward_decay": 0.999 if guard == "layer_scaling" else 0.8}
-    agree(support.variant(REGRESSION, given, hidden=[5, 4], activation="elu", tasks=2), [0, 3], device, 1e-9)
+    agree(support.variant(REGRESSION, given, hidden=[5, 4], activation="elu", length=2), [0, 3], device, 1e-9)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "leaky_relu"])
@@ -119,7 +119,7 @@ def test_dropout(activation, device):
     """Also where a unit that is off would say one half."""
     given = {**support.hyper("dropout"), "probability": 0.3}
     agree(
-        support.variant(REGRESSION, given, hidden=[7, 4], activation=activation, tasks=2),
+        support.variant(REGRESSION, given, hidden=[7, 4], activation=activation, length=2),
         [0, 3],
         device,
         1e-11,
@@ -128,7 +128,7 @@ def test_dropout(activation, device):
 
 @pytest.mark.parametrize("problem", [DIGITS, REGRESSION])
 def test_performance_of_every_step(problem, device):
-    settings = support.variant(problem, support.hyper("backprop"), tasks=2)
+    settings = support.variant(problem, support.hyper("backprop"), length=2)
     found = []
     for engine, place in (("graphed", device), ("stacked", "cpu")):
         runs = support.stream(settings, [2, 0, 5], engine, 150, place)
@@ -140,7 +140,7 @@ def test_performance_of_every_step(problem, device):
 
 @pytest.mark.parametrize("reset", ["network", "head"])
 def test_a_network_made_anew(reset, device):
-    settings = support.variant(DIGITS, support.hyper("adam"), tasks=3, reset=reset)
+    settings = support.variant(DIGITS, support.hyper("adam"), length=3, reset=reset)
     agree(settings, [4, 1], device, 1e-10, images=60)
 
 
@@ -189,7 +189,7 @@ def grouped(settings: dict, blocks: list[list[int]], images: int) -> dict[int, d
 def test_neighbours_do_not_matter(algorithm, precision):
     """Blocks of 1, 2 and 8 runs in any order, bit for bit, on a CPU. (On a GPU benchmarks/gpu.py measures it.)"""
     settings = support.variant(
-        DIGITS, support.hyper(algorithm), tasks=1, precision=precision, hidden=[37, 50]
+        DIGITS, support.hyper(algorithm), length=1, precision=precision, hidden=[37, 50]
     )
     whole = grouped(settings, [[0, 1, 2, 3, 4, 5, 6, 7]], 50)
     for blocks in ([[7, 2, 5, 0, 1, 6, 4, 3]], [[3, 1], [6, 5]], [[4]]):
@@ -207,36 +207,13 @@ def test_neighbours_do_not_matter_to_activations(activation):
         assert support.same_bits(state, whole[seed]), seed
 
 
-def test_variants_of_one_algorithm_share_a_stack(device):
-    """Each run with its own numbers: as if each had been trained alone."""
-    given = [
-        {**support.hyper("cbp"), "step_size": size, "replacement_rate": rate, "maturity_threshold": age}
-        for size, rate, age in ((0.01, 0.01, 10), (0.03, 0.2, 3), (0.02, 0.0, 5))
-    ]
-    every = [support.variant(DIGITS, one, tasks=1) for one in given]
-    runs = support.stream(every[0], [4, 1, 4], "stacked", 80)
-    tasks = [problem.task(0) for problem in runs.problems]
-    stack = GraphedTrainer(every, runs.problems[0], runs.network, [4, 1, 4], device)
-    stack.load({"weights": runs.learner.state()["weights"]})
-    stack.train(tasks, 0)
-    found = stack.state()
-    for place, (settings, seed) in enumerate(zip(every, (4, 1, 4), strict=True)):
-        alone = support.train(settings, [seed], "stacked", 80)
-        ours = {path: array[place] for path, array in support.leaves(found)}
-        gaps = support.gaps(ours, {path: array[0] for path, array in support.leaves(alone)})
-        assert max(gaps.values()) < 1e-10, (place, gaps)
-    with pytest.raises(ValueError, match=r"must agree in .*utility"):
-        other = support.variant(DIGITS, {**given[0], "utility": "weight"}, tasks=1)
-        GraphedTrainer([every[0], other], runs.problems[0], runs.network, [0, 1], device)
-
-
 # ---- state and data
 
 
 @pytest.mark.parametrize("given", [support.hyper("cbp"), {**support.hyper("cbp"), "optimiser": "adam"}])
 def test_state_moves_between_engines(given, device):
     """Stop after one task and go on under the other engine: the same layout, the same end."""
-    settings = support.variant(DIGITS, given, tasks=2)
+    settings = support.variant(DIGITS, given, length=2)
     ends = []
     for first, second in (("stacked", "graphed"), ("graphed", "stacked"), ("graphed", "graphed")):
         places = [device if name == "graphed" else "cpu" for name in (first, second)]
@@ -244,9 +221,9 @@ def test_state_moves_between_engines(given, device):
             support.stream(settings, [3, 0], name, 80, at)
             for name, at in zip((first, second), places, strict=True)
         )
-        here.learn(0)
+        support.learn(here, 0)
         there.learner.load(here.learner.state())
-        there.learn(1)
+        support.learn(there, 1)
         ends.append(there.learner.state())
     whole = support.train(settings, [3, 0], "graphed", 80, device)
     assert max(support.gaps(ends[0], whole).values()) < 1e-10
@@ -255,9 +232,11 @@ def test_state_moves_between_engines(given, device):
 
 
 def test_state_is_a_copy(device):
-    runs = support.stream(support.variant(DIGITS, support.hyper("adam"), tasks=1), [0], "graphed", 70, device)
+    runs = support.stream(
+        support.variant(DIGITS, support.hyper("adam"), length=1), [0], "graphed", 70, device
+    )
     before = runs.learner.state()
-    runs.learn(0)
+    support.learn(runs, 0)
     assert (before["weights"]["bias_0"] == 0).all() and (before["optimiser"]["step"] == 0).all()
 
 
@@ -278,7 +257,7 @@ def test_how_data_lie_does_not_matter(one_and_other, device):
     states = []
     for kind in one_and_other:
         settings = support.variant(
-            DIGITS, {"name": "backprop", "step_size": 1e-3}, tasks=1, precision="float32"
+            DIGITS, {"name": "backprop", "step_size": 1e-3}, length=1, precision="float32"
         )
         runs = support.stream(settings, [2, 5], "graphed", 70, device)
         runs.learner.train(table(runs.problems[0], 2, kind), 0)
@@ -288,19 +267,19 @@ def test_how_data_lie_does_not_matter(one_and_other, device):
 
 def test_equal_tables_are_held_once(device):
     runs = support.stream(
-        support.variant(DIGITS, support.hyper("l2"), tasks=2), [0, 1, 2], "graphed", 50, device
+        support.variant(DIGITS, support.hyper("l2"), length=2), [0, 1, 2], "graphed", 50, device
     )
     for index in range(2):
-        runs.learn(index)
+        support.learn(runs, index)
     assert runs.learner.feed.buffers["table"].shape == (50, 64)
 
 
 def test_a_feed_that_changes_its_shape(device):
     """Tasks of other lengths, and tables of other sizes, from task to task."""
     runs = support.stream(
-        support.variant(REGRESSION, support.hyper("l2"), tasks=3), [0, 1], "graphed", 0, device
+        support.variant(REGRESSION, support.hyper("l2"), length=3), [0, 1], "graphed", 0, device
     )
-    other = support.stream(support.variant(REGRESSION, support.hyper("l2"), tasks=3), [0, 1], "stacked")
+    other = support.stream(support.variant(REGRESSION, support.hyper("l2"), length=3), [0, 1], "stacked")
     for index, steps in enumerate((40, 90, 40)):
         tasks = [problem.task(index) for problem in runs.problems]
         tasks = [replace(task, order=task.order[:steps]) for task in tasks]
@@ -322,7 +301,7 @@ def test_draws_with_the_clock_on_the_device(kind, device):
     at = {"device": device}
     clock = Clock(torch.tensor([3, 2**31], **at), torch.tensor([5], **at), torch.tensor([1001], **at))
     layers = torch.tensor([[7], [256 * 2001]], **at)
-    drawn = draws.on(device, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
+    drawn = getattr(tensors, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
     for row, seed, layer in zip(drawn, (3, 2**31), (7, 256 * 2001), strict=True):
         place = streams.Place(streams.NOISE, seed, task=5, step=1001, layer=layer)
         assert row.tobytes() == getattr(streams, kind)(place, 200).tobytes()
@@ -332,7 +311,7 @@ def test_draws_can_be_compiled():
     """PyTorch's tracer goes through a whole draw (here without its code generator, which takes a minute)."""
     clock = Clock(torch.tensor([3, 1]), torch.tensor([0]), torch.tensor([9]))
     tensors.torch = torch
-    traced = torch.compile(tensors.normals, backend="eager", fullgraph=True)
+    traced = torch.compile(tensors.normals.__wrapped__, backend="eager", fullgraph=True)
     expected = tensors.normals(streams.NOISE, clock, 0, 100)
     assert torch.equal(traced(streams.NOISE, clock, 0, 100, "cpu"), expected)
 
@@ -357,7 +336,7 @@ def test_a_step_never_waits_for_the_device(settings):
     as many results as the data say, is an error, and so is an operation that takes anything from the host."""
     runs = support.stream(settings, [0, 1], "graphed", 30)
     tasks = [problem.task(0) for problem in runs.problems]
-    stack = GraphedTrainer(settings, runs.problems[0], runs.network, [0, 1], "meta")
+    stack = engines.learner("graphed", procedures.need(settings), runs.networks, [0, 1], "meta")
     stack.load(runs.learner.state())
     stack.feed.put(tasks, 0)
     with torch.no_grad(), OnDevice():
@@ -370,7 +349,7 @@ def test_memory_stays_where_it_is(algorithm):
     runs = support.stream(
         support.variant(DIGITS, support.hyper(algorithm), reset="network"), [0, 1], "graphed", 20
     )
-    runs.learn(0)
+    support.learn(runs, 0)
     stack = runs.learner
 
     def addresses() -> list[int]:
@@ -388,7 +367,7 @@ def test_memory_stays_where_it_is(algorithm):
         return [tensor.data_ptr() for tensor in (*tensors, stack.feed.step, stack.feed.task)]
 
     before = addresses()
-    runs.task(1)  # loads a fresh state
+    support.learn(runs, 1)  # loads a fresh state
     assert addresses() == before
 
 

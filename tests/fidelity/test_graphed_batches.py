@@ -21,11 +21,9 @@ from requirements import require_or_skip
 
 from perennial import procedures
 from perennial.dag import stage_code
-from perennial.learning import engines
-from perennial.learning.engines import stacked
+from perennial.learning import engines, tree
 from perennial.learning.engines.graphed import replay
 from perennial.learning.engines.graphed.batches import convolution
-from perennial.learning.engines.graphed.batches.trainer import BatchTrainer
 
 GRAPHED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]
@@ -69,7 +67,7 @@ def test_every_formulation(formulation, device, monkeypatch):
 
 @pytest.mark.parametrize("name", GRAPHED)
 def test_single_precision_after_twenty_steps(name, device):
-    settings = passes.variant(ALGORITHMS[name], tasks=1, epochs=5, precision="float32")
+    settings = passes.variant(ALGORITHMS[name], length=1, epochs=5, precision="float32")
     one, _ = passes.finish(passes.stream(settings, SEEDS))
     other, _ = passes.finish(graphed(settings, SEEDS, device))
     assert max(support.gaps(one, other).values()) < 1e-5
@@ -106,18 +104,18 @@ def test_fully_connected(name, network, device):
 
 @pytest.mark.parametrize("reset", ["network", "none"])
 def test_resets(reset, device):
-    agree(passes.variant(CBP, reset=reset, tasks=3), device)
+    agree(passes.variant(CBP, reset=reset, length=3), device)
 
 
 def test_tests_are_those_of_the_definition(device):
     """Also of more examples than are predicted at once; asked again, the inputs are still on the device."""
-    stream = graphed(passes.variant(SGD, tasks=1), SEEDS, device)
-    stream.learn(0)
+    stream = graphed(passes.variant(SGD, length=1), SEEDS, device)
+    support.learn(stream, 0)
     x = np.concatenate([problem.task(0).inputs for problem in stream.problems] * 4)[:130]
+    definition = passes.stream(passes.variant(SGD, length=1), SEEDS).learner
+    definition.load(stream.learner.state())
     for r in (0, 1, 0):
-        right = stacked.predict(
-            SGD, stream.network, stacked.run_of(stream.learner.state(), r), x.astype(np.float64)
-        )
+        right = definition.predict(r, x.astype(np.float64))
         np.testing.assert_allclose(stream.learner.predict(r, x), right, rtol=1e-10, atol=1e-12)
     other = x[::-1].copy()
     assert np.allclose(stream.learner.predict(0, other), stream.learner.predict(0, x)[::-1])
@@ -150,12 +148,12 @@ def test_formulations_and_their_gradients(formulation, side, i, o, kernel, devic
 @pytest.mark.parametrize("name", GRAPHED)
 def test_neighbours_hardly_matter(name, device):
     """Stacks of 4, 2 and 1 end alike but for rounding, which libraries do otherwise for other sizes."""
-    settings = passes.variant(ALGORITHMS[name], epochs=25, tasks=1)
+    settings = passes.variant(ALGORITHMS[name], epochs=25, length=1)
     ends = {}
     for seeds in ([0, 1, 2, 3], [3, 1], [2]):
         state, _ = passes.finish(graphed(settings, seeds, device))
         for r, seed in enumerate(seeds):
-            ends.setdefault(seed, []).append(stacked.run_of(state, r))
+            ends.setdefault(seed, []).append(tree.run_of(state, r))
     for seed in (1, 2, 3):
         assert max(support.gaps(*ends[seed]).values()) < 1e-10, seed
 
@@ -165,7 +163,7 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
     settings = passes.variant(ALGORITHMS[name], precision="float32")
     whole = passes.finish(graphed(settings, SEEDS, device))
     stream = graphed(settings, SEEDS, device)
-    stream.learn(0)
+    support.learn(stream, 0)
     next(stream.pieces_of(1))
     again = graphed(settings, SEEDS, device)
     again.restore(through_a_file(stream.snapshot(), tmp_path / "cut.h5"))
@@ -179,33 +177,10 @@ def test_a_cut_changes_no_bit(name, device, tmp_path):
 def test_state_moves_between_engines(order):
     settings = passes.variant(CBP)
     first, second = (passes.stream(settings, SEEDS, engine) for engine in order)
-    first.learn(0)
+    support.learn(first, 0)
     second.restore(first.snapshot())
     whole, _ = passes.finish(passes.stream(settings, SEEDS))
     assert max(support.gaps(passes.finish(second)[0], whole).values()) < 1e-10
-
-
-def test_variants_of_one_algorithm_share_a_stack(device):
-    """Each run with its own numbers: as if each had been trained alone."""
-    given = [
-        {**CBP, "step_size": size, "replacement_rate": rate, "weight_decay": decay, "momentum": momentum}
-        for size, rate, decay, momentum in ((0.05, 0.04, 0.001, 0.9), (0.02, 0.1, 0, 0.5))
-    ]
-    every = [passes.variant(one, tasks=1, measures=()) for one in given]
-    stream = passes.stream(every[0], SEEDS)
-    trainer = BatchTrainer(every, stream.problems[0], stream.network, SEEDS, device)
-    trainer.load({"weights": stream.learner.state()["weights"]})
-    tasks = [stream._task(problem, 0) for problem in stream.problems]
-    trainer.train(tasks, 0)
-    for r, settings in enumerate(every):
-        alone = passes.stream(settings, [SEEDS[r]])
-        alone.learner.train([tasks[r]], 0)
-        gaps = support.gaps(stacked.run_of(trainer.state(), r), alone.learner.state())
-        assert max(gaps.values()) < 1e-10, (r, gaps)
-    still = {**every[0], "algorithm": {**given[0], "momentum": 0}}
-    trainer = BatchTrainer([still, every[1]], stream.problems[0], stream.network, SEEDS, device)
-    with pytest.raises(ValueError, match="must agree in having momentum"):
-        trainer.load({"weights": stream.learner.state()["weights"]})
 
 
 # ---- data
@@ -278,7 +253,7 @@ def test_a_step_never_waits_for_the_device(name, formulation, monkeypatch):
     monkeypatch.setattr(convolution, "FORMULATION", formulation)
     settings = passes.variant(STEPS[name])
     stream = passes.stream(settings, SEEDS)
-    trainer = BatchTrainer(settings, stream.problems[0], stream.network, SEEDS, "meta")
+    trainer = engines.learner("graphed", procedures.need(settings), stream.networks, SEEDS, "meta")
     trainer.load(stream.learner.state())
     trainer.feed.put([stream._task(problem, 0) for problem in stream.problems], 0)
     with torch.no_grad(), OnDevice():
@@ -303,7 +278,7 @@ def test_memory_stays_where_it_is(name):
     before = addresses()
     for _ in pieces:
         assert addresses() == before
-    stream.task(1)  # loads a state with a head from zero
+    next(stream.pieces_of(1))  # loads a state with a head from zero
     assert addresses() == before
 
 
@@ -373,13 +348,13 @@ def test_choice(monkeypatch):
     )
     for settings, words in (
         (passes.variant(ALGORITHMS["adam"]), "algorithm 'adam' has no file in engines/graphed/batches"),
-        (on_adam, "continual backpropagation on Adam has no fast path"),
+        (on_adam, r"no fast path for optimiser 'adam' \(it knows: sgd\)"),
     ):
         assert engines.choose(procedures.need(settings)) == "stacked"
         with pytest.raises(engines.Unsupported, match=words):
             engines.choose(procedures.need(settings), device="cuda")
     online = {**wide, "procedure": {"name": "task_stream"}}
-    with pytest.raises(engines.Unsupported, match=r"procedure 'task_stream' \(allowed: task_epochs\)"):
+    with pytest.raises(engines.Unsupported, match=r"no fast path for network 'convnet' \(it knows: mlp\)"):
         engines.choose(procedures.need(online), "graphed")
     monkeypatch.setattr(engines, "cuda_here", lambda: False)
     assert engines.choose(procedures.need(wide)) == "pooled"

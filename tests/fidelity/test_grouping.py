@@ -10,7 +10,7 @@ from fidelity import support
 from fidelity.support import DIGITS, REGRESSION
 
 from perennial.files import store
-from perennial.jobs import sequences, training
+from perennial.jobs import outcome, sequences, training
 
 SEEDS = list(range(30))
 # Blocks of 30, 8, 2 and 1 runs: backwards, mixed, at other places than in the whole.
@@ -37,7 +37,7 @@ def test_stack_does_not_matter(problem, algorithm, activation, precision):
     for block in BLOCKS:
         part = support.train(settings, block, "stacked", IMAGES)
         for place, seed in enumerate(block):
-            one, other = training.state_digest(part, place), training.state_digest(whole, seed)
+            one, other = outcome.digest(part, place), outcome.digest(whole, seed)
             assert one == other, f"seed {seed} at place {place} of {len(block)}"
 
 
@@ -65,13 +65,13 @@ def fingerprints(
 ) -> dict[int, bytes]:
     """State and measurements of each run of a block, trained as a job trains it."""
     problem = settings["problem"]["name"]
-    outcome = training.train(settings, block, [files[problem]], files["dataset"][problem], engine, threads)
+    end = training.train(settings, block, [files[problem]], files["dataset"][problem], engine, threads)
+    by_name = sorted(end.series, key=lambda series: series.name)
+    assert [series.name for series in by_name] == sorted(settings["measures"])
     found = {}
     for r, seed in enumerate(block):
-        measured = b"".join(
-            outcome.measurements[name].values[r].tobytes() for name in sorted(outcome.measurements)
-        )
-        found[seed] = training.state_digest(outcome.state, r).encode() + measured
+        measured = b"".join(series.values[r].tobytes() for series in by_name)
+        found[seed] = outcome.digest(end.state, r).encode() + measured
     return found
 
 

@@ -12,6 +12,7 @@ from fidelity import support
 from fidelity.normalisation_oracle import Oracle, Unit
 from fidelity.support import DIGITS, REGRESSION
 
+from perennial.learning import tree, views
 from perennial.learning.algorithms import Clock, online_normalisation
 from perennial.learning.engines import stacked
 from perennial.learning.networks.mlp import Network
@@ -33,7 +34,7 @@ def parsed(given: dict) -> online_normalisation.Settings:
 def small(algorithm: dict, activation: str = "tanh") -> dict:
     """A network 6-4-3-1 on a small regression."""
     problem = {"inputs": 6, "slow_bits": 3, "target_units": 9, "flip_every": STEPS}
-    return support.variant(REGRESSION, algorithm, hidden=[4, 3], activation=activation, tasks=1, **problem)
+    return support.variant(REGRESSION, algorithm, hidden=[4, 3], activation=activation, length=1, **problem)
 
 
 # ---- against the oracle
@@ -43,7 +44,7 @@ def disagreements(settings: dict, module: types.ModuleType) -> set[str]:
     """Arrays of the last state that differ from the oracle's by more than 1e-10; also that enough happened."""
     runs = support.stream(settings, SEEDS, "stacked")
     runs.learner.algorithm = module
-    runs.learn(0)
+    support.learn(runs, 0)
     state, found, clipped = dict(support.leaves(runs.learner.state())), set(), 0
     for r, seed in enumerate(SEEDS):
         start = runs.network.init(seed, dtype="float64")
@@ -126,15 +127,16 @@ def test_a_wrong_copy_disagrees_with_the_oracle(name):
 def test_a_batch_is_its_examples_one_after_the_other():
     """Forward and backward, against single units of the oracle."""
     given, net = parsed(options(guard="none")), Network(Shape(hidden=[5]), 2, 1)
+    networks = views.single(net)
     torch.manual_seed(0)
     weights = {name: torch.tensor(w)[None].repeat(3, *[1] * w.ndim) for name, w in net.init(0).items()}
     weights = {name: w.double() for name, w in weights.items()}
-    state = {**online_normalisation.init(given, net, weights)}
+    state = {**online_normalisation.init(given, networks, weights)}
     units = [[Unit(given.model_dump()) for _ in range(5)] for _ in range(3)]
     for _ in range(4):
         z = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
         g = torch.randn(3, 7, 5, dtype=torch.float64)
-        y = online_normalisation.pre_activation(given, state, 0, z, Clock([0, 1, 2], 0, 0))
+        y = online_normalisation.pre_activation(given, state, networks.hidden[0], z, Clock([0, 1, 2], 0, 0))
         (back,) = torch.autograd.grad((y * g).sum(), z)
         ys, zs, backs, gs = (tensor.detach().tolist() for tensor in (y, z, back, g))
         for r in range(3):
@@ -151,13 +153,14 @@ def test_a_batch_is_its_examples_one_after_the_other():
 def test_long_run_statistics_and_gradients():
     """On a steady stream outputs have mean 0 and variance 1, and gradients lose their mean and what lies along y."""
     given, net = parsed(options(forward_decay=0.99, backward_decay=0.99)), Network(Shape(hidden=[50]), 2, 1)
+    networks = views.single(net)
     start = {name: torch.tensor(w)[None].double() for name, w in net.init(0).items()}
-    state = online_normalisation.init(given, net, start)
+    state = online_normalisation.init(given, networks, start)
     random = np.random.default_rng(0)
     outputs, before, after = [], [], []
     for _ in range(6000):
         z = torch.tensor(3 + 2 * random.normal(size=(1, 1, 50)), requires_grad=True)
-        y = online_normalisation.pre_activation(given, state, 0, z, Clock([0], 0, 0))
+        y = online_normalisation.pre_activation(given, state, networks.hidden[0], z, Clock([0], 0, 0))
         g = (0.5 + 0.7 * y.detach()).clone() + torch.tensor(random.normal(size=(1, 1, 50)))
         (back,) = torch.autograd.grad((y * g).sum(), z)
         outputs.append(y.detach().numpy().ravel())
@@ -172,12 +175,16 @@ def test_long_run_statistics_and_gradients():
 
 # ---- switches, worked by hand
 
+TWO_UNITS = views.single(Network(Shape(hidden=[2]), 3, 1))
+
 
 def two_units(**changes) -> tuple[online_normalisation.Settings, dict]:
     """Settings and state of one run with two hidden units whose statistics are at (1, 4) and (-2, 9)."""
     given = parsed(options(epsilon=1e-12, **changes))
-    net = Network(Shape(hidden=[2]), 3, 1)
-    state = online_normalisation.init(given, net, {n: torch.tensor(w)[None] for n, w in net.init(0).items()})
+    weights = {
+        name: torch.tensor(w)[None] for name, w in TWO_UNITS.views["net"].init(0, 0, "float32").items()
+    }
+    state = online_normalisation.init(given, TWO_UNITS, weights)
     units = state["algorithm"]["hidden_0"]
     units["mean"], units["variance"] = torch.tensor([[1.0, -2.0]]), torch.tensor([[4.0, 9.0]])
     return given, state
@@ -185,7 +192,8 @@ def two_units(**changes) -> tuple[online_normalisation.Settings, dict]:
 
 def out_of(given: online_normalisation.Settings, state: dict, z: list) -> np.ndarray:
     clock = Clock([0], 0, 0)
-    return online_normalisation.pre_activation(given, state, 0, torch.tensor(z)[None], clock)[0].numpy()
+    layer = TWO_UNITS.hidden[0]
+    return online_normalisation.pre_activation(given, state, layer, torch.tensor(z)[None], clock)[0].numpy()
 
 
 @pytest.mark.parametrize(
@@ -232,18 +240,14 @@ def fresh_rank(**changes) -> float:
     x = random.random((400, 784)) * (random.random((400, 784)) < 0.2)  # sparse and positive, as digits are
     settings, net = options(forward_decay=0.99, **changes), Network(Shape(hidden=[400] * 3), 784, 10)
     weights = {name: torch.tensor(w)[None] for name, w in net.init(0, dtype="float64").items()}
-    state = {"weights": weights, **online_normalisation.init(parsed(settings), net, weights)}
+    networks = views.single(net)
+    state = {"weights": weights, **online_normalisation.init(parsed(settings), networks, weights)}
     found = []
-    for h in stacked.probe(settings, net, state_of(state), x):
+    for h in stacked.probe(settings, networks, tree.numbers(state), x):
         p = np.linalg.svd(h, compute_uv=False)
         p = p[p > 0] / p.sum()
         found.append(100 * np.exp(-(p * np.log(p)).sum()) / 400)
     return float(np.mean(found))
-
-
-def state_of(state: dict) -> dict:
-    """As a trainer would return it."""
-    return {k: state_of(v) if isinstance(v, dict) else v.numpy() for k, v in state.items()}
 
 
 @pytest.mark.parametrize("kind", ["following", "stored"])
@@ -251,7 +255,7 @@ def test_probe(kind):
     """By hand, two examples: with mean 1 and variance 4, inputs 5 and 1 give 2, and then 0 or what follows from it."""
     given, state = two_units(guard="none", affine="none", probe=kind)
     z = torch.tensor([[[5.0, -2.0], [1.0, -2.0]]])
-    found = online_normalisation.pre_activation(given, state, 0, z, None)[0].numpy()
+    found = online_normalisation.pre_activation(given, state, TWO_UNITS.hidden[0], z, None)[0].numpy()
     mean, variance = 1 + 0.1 * 4, 0.9 * 4 + 0.9 * 0.1 * 16
     second = {"stored": 0.0, "following": (1 - mean) / variance**0.5}[kind]
     np.testing.assert_allclose(found[:, 0], [2.0, second], rtol=1e-6)
@@ -268,13 +272,13 @@ def test_a_probe_that_follows_sees_more_dimensions_in_a_fresh_network():
 
 
 def test_stored_statistics_in_a_probe_are_the_network_by_hand():
-    settings = support.variant(DIGITS, options(probe="stored", guard="none"), activation="tanh", tasks=1)
+    settings = support.variant(DIGITS, options(probe="stored", guard="none"), activation="tanh", length=1)
     runs = support.stream(settings, [2], "stacked", 200)
-    runs.learn(0)
-    state = stacked.run_of(runs.learner.state(), 0)
+    support.learn(runs, 0)
+    state = tree.run_of(runs.learner.state(), 0)
     x = runs.problems[0].probe(runs.problems[0].task(0)).astype(np.float64)
     own = {name: w[0] for name, w in state["weights"].items()}
-    features, h = stacked.probe(settings["algorithm"], runs.network, state, x), x
+    features, h = stacked.probe(settings["algorithm"], runs.networks, state, x), x
     assert len(features) == 2
     for layer in range(2):
         units = {name: values[0] for name, values in state["algorithm"][f"hidden_{layer}"].items()}
@@ -285,13 +289,13 @@ def test_stored_statistics_in_a_probe_are_the_network_by_hand():
 
 
 def test_weight_magnitude_leaves_gains_and_shifts_out():
-    settings = support.variant(DIGITS, options(), measures={"weight_magnitude": {"every": 1}}, tasks=1)
+    settings = support.variant(DIGITS, options(), measures={"weight_magnitude": {"every": 1}}, length=1)
     runs = support.stream(settings, [0], "stacked", 10)
-    runs.learn(0)
+    support.learn(runs, 0)
     start = runs.network.init(0, dtype="float64")
     matrices = np.concatenate([start[f"weight_{layer}"].ravel() for layer in range(3)])
-    (measured,) = runs.outcome().measurements.values()
-    assert measured.values[0, 0] == pytest.approx(np.abs(matrices).mean(), rel=1e-12)
+    (measured,) = support.values(runs).values()
+    assert measured[0, 0] == pytest.approx(np.abs(matrices).mean(), rel=1e-12)
 
 
 def test_a_network_without_hidden_layers_is_backprop_s():

@@ -14,8 +14,8 @@ import pytest
 from fidelity import support
 from fidelity.oracle import Oracle
 
-from perennial.learning.algorithms import cbp
-from perennial.learning.engines.stacked import StackedTrainer
+from perennial.learning.algorithms import _renewal, cbp
+from perennial.learning.engines.stacked import StackedLearner
 
 SEEDS, STEPS = [0, 3], 50
 UTILITIES = (
@@ -34,7 +34,7 @@ def small(algorithm: dict, activation: str = "tanh") -> dict:
     """A network 6-4-3-1 on a small regression."""
     problem = {"inputs": 6, "slow_bits": 3, "target_units": 9, "flip_every": STEPS}
     return support.variant(
-        support.REGRESSION, algorithm, hidden=[4, 3], activation=activation, tasks=1, **problem
+        support.REGRESSION, algorithm, hidden=[4, 3], activation=activation, length=1, **problem
     )
 
 
@@ -43,20 +43,21 @@ def watched(settings: dict, module: types.ModuleType, monkeypatch) -> tuple[list
     states, renewed = [], []
     update, renew = module.update, module._renew
 
-    def watch_update(settings, network, state, *others):
+    def watch_update(settings, networks, state, *others):
         renewed.append([])
-        update(settings, network, state, *others)
+        update(settings, networks, state, *others)
         states.append({path: array.numpy().copy() for path, array in support.leaves(state)})
 
-    def watch_renew(settings, network, state, layer, run, unit, clock):
-        renewed[-1].append((run, layer, unit))
-        renew(settings, network, state, layer, run, unit, clock)
+    def watch_renew(settings, layer, state, chosen, due, fresh):
+        for run, slot in due.nonzero().tolist():
+            renewed[-1].append((run, layer.index, int(chosen[run, slot])))
+        renew(settings, layer, state, chosen, due, fresh)
 
     monkeypatch.setattr(module, "_renew", watch_renew)
     runs = support.stream(settings, SEEDS, "stacked")
-    assert isinstance(runs.learner, StackedTrainer)
+    assert isinstance(runs.learner, StackedLearner)
     monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
-    runs.learn(0)
+    support.learn(runs, 0)
     return states, renewed
 
 
@@ -149,49 +150,97 @@ def test_other_settings_are_the_oracle_s_too(name, monkeypatch):
     assert first_disagreement(small(given, activation), cbp, monkeypatch) is None
 
 
-# A copy of the definition with one mistake: what is written, what is written instead, and settings that show it.
+# A copy of the definition, and of what it shares with other methods that renew units, with one mistake: what is written
+# in either file, what is written instead, and settings that show it.
 MISTAKES = {
-    "utility without bias correction": ('score = units["utility"] / correction', 'score = units["utility"]', {}),
-    "mean without bias correction": (
-        'mean = units["mean_feature"] / correction\n    y', 'mean = units["mean_feature"]\n    y', {}
+    "utility without bias correction": (
+        'own["utility"] / _correction(settings, own)', 'own["utility"]', {}
     ),
-    "mature one step too early": ('units["age"] > settings.maturity', 'units["age"] >= settings.maturity', {}),
-    "outgoing weights are kept": ("    out[run, unit] = 0\n", "", {}),
-    "bias is kept": ('    weights[f"bias_{layer}"][run, unit] = 0\n', "", {}),
-    "only ages are forgotten": ('(units["utility"], units["mean_feature"], units["age"])', '(units["age"],)', {}),
-    "age is kept": ('units["mean_feature"], units["age"]):', 'units["mean_feature"]):', {}),
-    "most useful first": ("mature, score, torch.inf)", "mature, -score, torch.inf)", {}),
-    "saved fraction is lost": ('units["saved"] += due', 'units["saved"] = due', {}),
-    "fractions are rounded away": ("(u < due).to(torch.float64)", "due.floor()", {"fraction": "bernoulli"}),
-    "count is ignored": ('settings.count == "eligible"', "True", {"count": "layer_width"}),
-    "new weights are too large": ("* network.bounds[layer]", "* 2 * network.bounds[layer]", {}),
-    "one unit's draw serves all": ("layer + UNIT_STRIDE * (unit + 1)", "layer + UNIT_STRIDE", {}),
+    "mean without bias correction": (
+        'return own["mean_feature"] / _correction(settings, own)', 'return own["mean_feature"]', {}
+    ),
+    "mature one step too early": ('own["age"] > settings.maturity', 'own["age"] >= settings.maturity', {}),
+    "outgoing weights are kept": (
+        "    for array in units.outgoing:\n        write(array, chosen, due)\n", "", {}
+    ),
+    "bias is kept": ("in (*units.affine, *units.statistics):", "in units.statistics:", {}),
+    "only ages are forgotten": ('("utility", "mean_feature", "age"))', '("age",))', {}),
+    "age is kept": ('"mean_feature", "age"))', '"mean_feature"))', {}),
+    "most useful first": ("torch.where(mature, score, torch.inf)", "torch.where(mature, -score, torch.inf)", {}),
+    "saved fraction is lost": ("saved += due\n", "saved.copy_(due)\n", {}),
+    "fractions are rounded away": (
+        "(coin.to(torch.float64) < due).to(torch.float64)", "due.floor()", {"fraction": "bernoulli"}
+    ),
+    "count is ignored": ('settings.count == "layer_width"', "False", {"count": "layer_width"}),
+    "new weights are too large": ("* layer.bound", "* 2 * layer.bound", {}),
+    "one unit's draw serves all": ("UNIT_STRIDE * (chosen + 1)", "UNIT_STRIDE * (0 * chosen + 1)", {}),
+    "all slots are due": (
+        "torch.arange(slots, device=mature.device) < number.unsqueeze(1)",
+        "torch.arange(slots).expand(len(number), -1) >= 0",
+        {},
+    ),
     "renewed one layer after the other": (
-        "chosen = [_test(settings, network, state, layer, h, clock) for layer, h in enumerate(features)]\n"
-        "    for layer, units in enumerate(chosen):\n",
-        "for layer, h in enumerate(features):\n        units = _test(settings, network, state, layer, h, clock)\n",
+        "        _measure(settings, layer, state, features[layer.key])\n"
+        "    if settings.replacement_rate == 0 or not layers:\n"
+        "        return\n"
+        "    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)\n"
+        '    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)\n'
+        "    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):\n"
+        "        _renew(settings, layer, state, *of_layer)\n",
+        "        _measure(settings, layer, state, features[layer.key])\n"
+        "        chosen, due = _choose(settings, layer, state, clock)\n"
+        '        (fresh,) = _renewal.fresh_weights([layer], state["weights"], [chosen], clock)\n'
+        "        _renew(settings, layer, state, chosen, due, fresh)\n",
         {"replacement_rate": 0.3},
     ),
-    "mean is zeroed before it is used": ("+= mean * out", "+= 0 * mean * out", {"bias_transfer": "on"}),
-    "adam's memory is kept": ("network.incoming(memory, layer)[run, unit] = 0", "pass", {"optimiser": "adam"}),
-    "adam forgets but outgoing weights": (
-        "            network.outgoing(memory, layer)[run, unit] = 0\n", "", {"optimiser": "adam"}
+    "mean is zeroed before it is used": (
+        "mean.gather(1, chosen)", "0 * mean.gather(1, chosen)", {"bias_transfer": "on"}
     ),
-    "old weights judge": ("    _gradient_step(settings, state, gradients)\n    chosen", "    chosen", {}),
+    "adam's memory is kept": (
+        "in (remembered.incoming, *remembered.outgoing,", "in (*remembered.outgoing,", {"optimiser": "adam"}
+    ),
+    "adam forgets but outgoing weights": (
+        "in (remembered.incoming, *remembered.outgoing,", "in (remembered.incoming,", {"optimiser": "adam"}
+    ),
+    "adam forgets but biases": (
+        "*(array for array, _ in remembered.affine)", "", {"optimiser": "adam"}
+    ),
+    "old weights judge": (
+        "    _gradient_step(settings, state, gradients, rate)\n"
+        "    layers = [layer for layer in networks.hidden if layer.key in features]\n"
+        "    for layer in layers:\n"
+        "        _measure(settings, layer, state, features[layer.key])\n",
+        "    layers = [layer for layer in networks.hidden if layer.key in features]\n"
+        "    for layer in layers:\n"
+        "        _measure(settings, layer, state, features[layer.key])\n"
+        "    _gradient_step(settings, state, gradients, rate)\n",
+        {},
+    ),
 }  # fmt: skip
+
+
+def copied(right: str = "", wrong: str = "") -> types.ModuleType:
+    """A copy of the definition; `right` reads `wrong` in the one place of either file where it stands."""
+    sources = {module: inspect.getsource(module) for module in (_renewal, cbp)}
+    places = sum(source.count(right) for source in sources.values()) if right else 1
+    assert places == 1, f"the definition no longer reads {right!r} once: adapt this test"
+    copies = []
+    for module, source in sources.items():
+        copy = types.ModuleType(f"copied_{module.__name__.rpartition('.')[2]}")
+        changed = source.replace(right, wrong) if right else source
+        exec(compile(changed, copy.__name__, "exec"), copy.__dict__)
+        copies.append(copy)
+    shared, definition = copies
+    definition._renewal = shared
+    return definition
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_wrong_copy_disagrees_with_the_oracle(name, monkeypatch):
     right, wrong, changes = MISTAKES[name]
-    source = inspect.getsource(cbp)
-    assert source.count(right) == 1, f"the definition no longer reads {right!r}: adapt this test"
-    copy = types.ModuleType("wrong_cbp")
-    exec(compile(source.replace(right, wrong), "wrong_cbp", "exec"), copy.__dict__)
-    assert first_disagreement(small(options(**changes)), copy, monkeypatch) is not None
+    settings = small(options(**changes))
+    assert first_disagreement(settings, copied(right, wrong), monkeypatch) is not None
 
 
 def test_an_unchanged_copy_agrees(monkeypatch):
-    copy = types.ModuleType("same_cbp")
-    exec(compile(inspect.getsource(cbp), "same_cbp", "exec"), copy.__dict__)
-    assert first_disagreement(small(options()), copy, monkeypatch) is None
+    assert first_disagreement(small(options()), copied(), monkeypatch) is None

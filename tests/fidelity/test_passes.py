@@ -12,7 +12,7 @@ from fidelity.passes import CONVNET
 
 from perennial import procedures, registry, streams
 from perennial.files import store
-from perennial.jobs import sequences, training
+from perennial.jobs import outcome, sequences, training
 from perennial.learning import engines
 from perennial.learning.algorithms import cbp
 from perennial.learning.networks import convnet
@@ -20,6 +20,8 @@ from perennial.procedures import task_epochs, task_stream
 from perennial.settings import Unfit
 
 SGD = {"name": "backprop", "step_size": 0.05, "momentum": 0.9}
+LINEAR = {"name": "mlp", "hidden": []}
+ONLINE = {**passes.variant(SGD), "procedure": {"name": "task_stream"}}
 
 
 def starts(settings: dict) -> tuple[list[dict], list[dict]]:
@@ -34,7 +36,7 @@ def starts(settings: dict) -> tuple[list[dict], list[dict]]:
 
     runs.learner.train = watch
     for index in range(settings["length"]):
-        runs.learn(index)
+        support.learn(runs, index)
         ended.append(runs.learner.state())
     return begun, ended
 
@@ -90,28 +92,30 @@ def test_renewed_velocity(kept, monkeypatch):
     """Velocities of a unit's incoming weights, bias and outgoing weights, just before and after it is renewed."""
     seen, renew = [], cbp._renew
 
-    def watch(settings, network, state, layer, run, unit, clock):
+    def watch(settings, layer, state, chosen, due, fresh):
         memory = state["optimiser"]["velocity"]
+        units = layer.units(memory)
         own = [
-            network.incoming(memory, layer)[run, unit], memory[f"bias_{layer}"][run, unit],
-            network.outgoing(memory, layer)[run, unit],
-        ]  # fmt: skip
+            array[run, int(chosen[run, slot])]
+            for run, slot in due.nonzero().tolist()
+            for array in (units.incoming, units.affine[0][0], units.outgoing[0])
+        ]
         before = [part.clone() for part in own]
         whole = {name: values.clone() for name, values in memory.items()}
-        renew(settings, network, state, layer, run, unit, clock)
+        renew(settings, layer, state, chosen, due, fresh)
         if kept == "zero":
             assert not any(part.any() for part in own)
             for part, old in zip(own, before, strict=True):
                 part.copy_(old)
         assert all(np.array_equal(memory[name], whole[name]) for name in memory)
-        seen.append((layer, any(part.any() for part in before)))
+        seen.append((layer.index, any(part.any() for part in before)))
 
     monkeypatch.setattr(cbp, "_renew", watch)
     algorithm = {
         "name": "cbp", "step_size": 0.05, "momentum": 0.9, "replacement_rate": 0.3, "maturity_threshold": 2,
         "renewed_velocity": kept,
     }  # fmt: skip
-    starts(passes.variant(algorithm, tasks=1))
+    starts(passes.variant(algorithm, length=1))
     assert {layer for layer, moved in seen if moved} == set(range(5))
 
 
@@ -129,7 +133,7 @@ def test_a_task_is_shown_pass_by_pass_each_in_an_order_of_its_own():
 
 
 def test_measures_are_binned_or_taken_of_every_so_many_tasks():
-    settings = passes.variant(SGD, tasks=5, precision="float32", epochs=2)
+    settings = passes.variant(SGD, length=5, precision="float32", epochs=2)
     _, every = passes.finish(passes.stream(settings, [0, 1]))
     settings["measures"] = {name: {"every": 2} for name in settings["measures"]}
     runs = passes.stream(settings, [0, 1])
@@ -141,9 +145,10 @@ def test_measures_are_binned_or_taken_of_every_so_many_tasks():
         assert every[name].shape == (2, 5, 2) and np.array_equal(some[name], every[name][:, ::2])
     np.testing.assert_allclose(every["train_accuracy_by_epoch"].mean(axis=2), every["online_accuracy"])
     assert np.array_equal(every["test_accuracy_by_epoch"][:, :, -1], every["test_accuracy"])
-    found = runs.outcome().measurements["test_accuracy_by_epoch"]
-    assert found.axes == ("task", "epoch")
-    assert found.coordinates["task"].tolist() == [1, 3, 5] and found.coordinates["epoch"].tolist() == [1, 2]
+    (found,) = (one for one in runs.results() if one.name == "test_accuracy_by_epoch")
+    assert found.axis == "task" and [run.tolist() for run in found.positions] == [[1, 3, 5]]
+    assert {axis: values.tolist() for axis, values in found.axes.items()} == {"epoch": [1, 2]}
+    assert not found.ragged
 
 
 def test_dropout_is_off_in_tests():
@@ -151,7 +156,7 @@ def test_dropout_is_off_in_tests():
     still = {"step_size": 1e-300, "momentum": 0.9}
     found = []
     for algorithm in ({"name": "dropout", "probability": 0.5, **still}, {"name": "backprop", **still}):
-        settings = passes.variant(algorithm, reset="none", tasks=3)
+        settings = passes.variant(algorithm, reset="none", length=3)
         found.append(passes.finish(passes.stream(settings, [1, 2]))[1])
     assert np.array_equal(found[0]["test_accuracy_by_epoch"], found[1]["test_accuracy_by_epoch"])
     assert not np.array_equal(found[0]["online_accuracy"], found[1]["online_accuracy"])
@@ -172,7 +177,7 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
         assert file.attrs["run_steps"] == 2 * 2 * 12 and file.attrs["engine"] == engine
         for r, seed in enumerate(seeds):
             group = file[f"seed_{seed:04d}"]
-            assert group.attrs["state_sha256"] == training.state_digest(state, r)
+            assert group.attrs["state_sha256"] == outcome.digest(state, r)
             assert all(np.array_equal(group[name], measured[name][r]) for name in measured)
             assert json.loads(group["test_accuracy_by_epoch"].attrs["axes"]) == ["task", "epoch"]
 
@@ -181,15 +186,19 @@ def test_a_job_counts_its_steps_and_writes_all_measures(engine, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "changes", "words"),
+    ("wanted", "settings", "words"),
     [
-        ("fused", {"network": CONVNET}, r"no fast path for network 'convnet' \(allowed: mlp\)"),
-        ("fused", {"network": {"name": "mlp", "hidden": []}}, "no fast path for procedure 'task_epochs'"),
-        ("pooled", {"network": {"name": "mlp", "hidden": []}}, "no fast path for network 'mlp'"),
+        ("fused", ONLINE, r"no fast path for network 'convnet' \(it knows: mlp\)"),
+        ("fused", passes.variant(SGD), r"it takes one example a step \(batch: 5\)"),
+        ("fused", passes.variant(SGD, network=LINEAR, batch_size=1), "it learns a task in one pass"),
+        (
+            "pooled",
+            passes.variant(SGD, network=LINEAR),
+            r"no fast path for network 'mlp' \(it knows: convnet\)",
+        ),
     ],
 )
-def test_compiled_engines_say_what_they_cannot(wanted, changes, words):
-    settings = passes.variant(SGD, **changes)
+def test_compiled_engines_say_what_they_cannot(wanted, settings, words):
     with pytest.raises(engines.Unsupported, match=words):
         engines.choose(procedures.need(settings), wanted)
 
@@ -212,17 +221,19 @@ def test_settings_that_do_not_fit_end_in_one_line():
     settings = passes.variant(SGD, batch_size=7)
     words = ("batch_size: 7 does not divide the 20", "problem.train_per_class")
     one_line(lambda: passes.stream(settings, [0]), *words)
-    problem = passes.stream(passes.variant(SGD), [0]).problems[0]
-    one_line(lambda: task_epochs.steps(settings, problem), *words)
-    assert task_epochs.steps(passes.variant(SGD), problem) == 12
-    assert task_stream.steps(passes.variant(SGD), problem) == 20
+    one_line(lambda: task_epochs.cost(settings), *words)
+    assert task_epochs.cost(passes.variant(SGD)).steps == 2 * 12
+    assert task_stream.cost(ONLINE).steps == 2 * 20
 
     digits = support.variant(support.DIGITS, SGD)
-    runs = support.stream(digits, [0], "stacked")
-    options = task_epochs.Settings()
-    one_line(
-        lambda: task_epochs.check(options, "permuted_digits", runs.problems[0]), "has no passes and tests"
+    in_passes = {**digits, "procedure": {"name": "task_epochs"}}
+    words = ("'permuted_digits' has no passes and tests", "allowed: procedure: task_stream")
+    one_line(lambda: task_epochs.cost(in_passes), *words)
+    permutations = registry.module("problems", support.DIGITS).sequence(
+        registry.parse("problems", digits["problem"]), 0, 2
     )
+    group = procedures.Group(in_passes, [0], [permutations], support.digits())
+    one_line(lambda: task_epochs.start(group), *words)
     digits["measures"] = {"test_accuracy": {"every": 1}}
     one_line(lambda: support.stream(digits, [0], "stacked"), "test_accuracy: there are no tests")
     digits = {**digits, "measures": {}, "network": CONVNET}
@@ -241,7 +252,7 @@ def test_momentum_on_adam_is_a_mistake(name):
 
 
 def test_a_channel_is_dead_when_it_is_silent_at_every_place():
-    runs = passes.stream(passes.variant(SGD, measures=("dead_units",), tasks=1), [4])
+    runs = passes.stream(passes.variant(SGD, measures=("dead_units",), length=1), [4])
     state = runs.learner.state()
     for name, wanted in {"bias_0": 1, "bias_2": 3, "bias_4": 7}.items():
         state["weights"][name][0, :wanted] = -1e3  # nothing wakes these

@@ -99,12 +99,12 @@ def test_definition_is_plain_torch(name, problem):
     given = {**support.hyper(name.split()[0] if name != "linear" else "backprop"), **algorithm}
     activation = "relu" if problem == DIGITS else "tanh" if name == "l2" else "swish"
     measures = {"squared_error" if problem == REGRESSION else "online_accuracy": {"every": 1}}
-    settings = support.variant(problem, given, activation=activation, tasks=2, measures=measures, **others)
+    settings = support.variant(problem, given, activation=activation, length=2, measures=measures, **others)
     images, seeds = 120, [0, 5]
     runs = support.stream(settings, seeds, "stacked", images)
     for index in range(2):
-        runs.learn(index)
-    (measured,) = runs.outcome().measurements.values()
+        support.learn(runs, index)
+    (measured,) = support.values(runs).values()
     found = runs.learner.state()["weights"]
     for r, seed in enumerate(seeds):
         weights, performance = train_plain(settings, name, seed, images)
@@ -112,4 +112,4 @@ def test_definition_is_plain_torch(name, problem):
             np.testing.assert_allclose(found[key][r], expected, atol=1e-11, rtol=0)
         scale = 1 if problem == REGRESSION else 100
         by_task = scale * np.array(performance).reshape(2, -1).mean(axis=1)
-        np.testing.assert_allclose(measured.values[r], by_task, rtol=1e-10)
+        np.testing.assert_allclose(measured[r], by_task, rtol=1e-10)

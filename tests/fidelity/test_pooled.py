@@ -15,9 +15,8 @@ from fidelity.test_convnet import ALGORITHMS, CBP, SGD
 
 from perennial import procedures
 from perennial.dag import stage_code
-from perennial.learning import engines
-from perennial.learning.algorithms import cbp
-from perennial.learning.engines import stacked
+from perennial.learning import engines, tree
+from perennial.learning.algorithms import _renewal, cbp
 from perennial.learning.engines.pooled.kernels import compiled
 from perennial.learning.engines.pooled.sums import LANES, padded
 
@@ -37,13 +36,21 @@ def both(settings: dict) -> tuple[dict, dict]:
 
 def renewals(monkeypatch) -> list[tuple]:
     """The units that are renewed from here on: (seed, task, step, layer, unit)."""
-    seen, renew = [], cbp._renew
+    seen, renew, draw, now = [], cbp._renew, _renewal.fresh_weights, []
 
-    def watch(settings, network, state, layer, run, unit, clock):
-        seen.append((clock.seeds[run], clock.task, clock.step, layer, unit))
-        renew(settings, network, state, layer, run, unit, clock)
+    def watch(settings, layer, state, chosen, due, fresh):
+        (clock,) = now
+        for run, slot in due.nonzero().tolist():
+            unit = int(chosen[run, slot])
+            seen.append((clock.seeds[run], clock.task, clock.step, layer.index, unit))
+        renew(settings, layer, state, chosen, due, fresh)
+
+    def watch_draw(layers, weights, units, clock):
+        now[:] = [clock]
+        return draw(layers, weights, units, clock)
 
     monkeypatch.setattr(cbp, "_renew", watch)
+    monkeypatch.setattr(_renewal, "fresh_weights", watch_draw)
     return seen
 
 
@@ -58,14 +65,14 @@ def test_double_precision_after_two_hundred_steps(name):
 
 @pytest.mark.parametrize("name", POOLED)
 def test_without_momentum_there_is_no_velocity(name):
-    one, other = both(passes.variant({**ALGORITHMS[name], "momentum": 0}, tasks=1, epochs=10))
+    one, other = both(passes.variant({**ALGORITHMS[name], "momentum": 0}, length=1, epochs=10))
     assert max(support.gaps(one, other).values()) < 1e-10
     assert not other["optimiser"]
 
 
 @pytest.mark.parametrize("name", POOLED)
 def test_single_precision_after_twenty_steps(name):
-    one, other = both(passes.variant(ALGORITHMS[name], tasks=1, epochs=5, precision="float32"))
+    one, other = both(passes.variant(ALGORITHMS[name], length=1, epochs=5, precision="float32"))
     assert max(support.gaps(one, other).values()) < 1e-5
 
 
@@ -112,14 +119,15 @@ def test_the_same_units_are_renewed_at_the_same_steps(name, monkeypatch):
 
 def test_tests_are_those_of_the_definition():
     """Also of more examples than are predicted at once."""
-    settings = passes.variant(SGD, tasks=1, precision="float32")
+    settings = passes.variant(SGD, length=1, precision="float32")
     runs = passes.stream(settings, SEEDS, "pooled")
-    runs.learn(0)
+    support.learn(runs, 0)
     x = np.concatenate([problem.task(0).inputs for problem in runs.problems] * 4)[:130]
     state = runs.learner.state()
+    definition = passes.stream(settings, SEEDS).learner
+    definition.load(state)
     for r in range(2):
-        right = stacked.predict(SGD, runs.network, stacked.run_of(state, r), x)
-        np.testing.assert_allclose(runs.learner.predict(r, x), right, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(runs.learner.predict(r, x), definition.predict(r, x), rtol=1e-5, atol=1e-6)
     after = runs.learner.state()
     assert all(support.same_bits(after, state, branch) for branch in ("weights", "optimiser"))
 
@@ -195,13 +203,13 @@ def test_neither_block_nor_cut_matters(name):
     settings = passes.variant(ALGORITHMS[name], precision="float32")
     whole, measured = passes.finish(passes.stream(settings, [7, 0, 5], "pooled"))
     runs = passes.stream(settings, [5], "pooled")
-    runs.learn(0)
+    support.learn(runs, 0)
     pieces = runs.pieces_of(1)
     next(pieces)
     again = passes.stream(settings, [5], "pooled")
     again.restore(runs.snapshot())
     part, also = passes.finish(again)
-    mine = stacked.run_of(whole, 2)
+    mine = tree.run_of(whole, 2)
     assert all(also[name][0].tobytes() == measured[name][2].tobytes() for name in measured)
     assert all(support.same_bits(mine, part, branch) for branch in ("weights", "optimiser", "algorithm"))
 
@@ -226,10 +234,10 @@ def test_choice():
         with pytest.raises(engines.Unsupported, match=f"algorithm '{name}' has no file in engines/pooled"):
             engines.choose(procedures.need(passes.variant(ALGORITHMS[name])), "pooled")
     on_adam = {"name": "cbp", "step_size": 0.001, "optimiser": "adam", "replacement_rate": 0.01}
-    assert engines.choose(passes.variant(on_adam)) == "stacked"
+    assert engines.choose(procedures.need(passes.variant(on_adam))) == "stacked"
     linear = passes.variant(SGD, network={"name": "mlp", "hidden": []})
     assert engines.choose(procedures.need(linear)) == "stacked"
-    with pytest.raises(engines.Unsupported, match=r"engine: pooled .* network 'mlp' \(allowed: convnet\)"):
+    with pytest.raises(engines.Unsupported, match=r"engine: pooled .* network 'mlp' \(it knows: convnet\)"):
         engines.choose(procedures.need(linear), "pooled")
     with pytest.raises(engines.Unsupported, match="engine pooled runs on the CPU only"):
         engines.device_of("pooled", "cuda")

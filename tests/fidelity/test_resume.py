@@ -28,16 +28,14 @@ def through_a_file(tree, path):
 
 
 def finish(runs):
-    for index in range(runs.tasks, TASKS):
-        runs.learn(index)
-    outcome = runs.outcome()
-    measured = {name: found.values.tobytes() for name, found in outcome.measurements.items()}
-    return outcome.state, measured, outcome.steps
+    support.finish(runs)
+    measured = {name: found.tobytes() for name, found in support.values(runs).items()}
+    return runs.state(), measured, runs.steps
 
 
 def settings_of(problem, algorithm, **changes):
     measures = {name: {"every": 2} for name in support.measures(problem)}
-    return support.small(problem, algorithm, tasks=TASKS, measures=measures, **SHAPES[problem], **changes)
+    return support.small(problem, algorithm, length=TASKS, measures=measures, **SHAPES[problem], **changes)
 
 
 def engines_of(settings):
@@ -56,7 +54,7 @@ def again(runs, settings, engine, path, device):
 def check(settings, engine, path, device="cpu"):
     whole = finish(support.stream(settings, SEEDS, engine, IMAGES, device))
     runs = support.stream(settings, SEEDS, engine, IMAGES, device)
-    runs.learn(0)
+    support.learn(runs, 0)
     runs = again(runs, settings, engine, path, device)
     next(runs.pieces_of(1))  # within a task, where the engine can be cut there
     assert engine == "graphed" or (runs.tasks, sum(p.shape[1] for p in runs.performance)) == (1, PIECE)

@@ -15,7 +15,7 @@ from perennial.streams import Place
 def slow_bits(flip: str) -> np.ndarray:
     """[task, bit]: the slow bits that the network was shown."""
     runs = support.stream(
-        support.variant(REGRESSION, support.hyper("backprop"), flip=flip, tasks=3), [5], "stacked"
+        support.variant(REGRESSION, support.hyper("backprop"), flip=flip, length=3), [5], "stacked"
     )
     return np.array([runs.problems[0].task(k).inputs[0, :15] for k in range(3)])
 
@@ -44,8 +44,8 @@ def test_target_threshold_moves_the_first_error():
         given = support.variant(REGRESSION, {"name": "backprop", "step_size": 1e-12}, **changes)
         runs = support.stream(given, [0], "stacked")
         shown = runs.problems[0].task(0)
-        runs.learn(0)
-        error = runs.outcome().measurements["squared_error"].values[0, 0]
+        support.learn(runs, 0)
+        error = support.values(runs)["squared_error"][0, 0]
         weights = {name: w[0] for name, w in runs.learner.state()["weights"].items()}
         hidden = runs.network.features(weights, shown.inputs[shown.order])[0]
         outputs = hidden @ weights["weight_1"][:, 0] + weights["bias_1"][0]
@@ -59,7 +59,7 @@ IMAGES = [(DIGITS, 64, 16), (MNIST, 784, 255)]  # problem, pixels, white
 
 def shown(problem: str, index: int, **changes) -> Task:
     """Task number `index` of seed 3, of 30 images."""
-    given = support.variant(problem, support.hyper("backprop"), tasks=3, **changes)
+    given = support.variant(problem, support.hyper("backprop"), length=3, **changes)
     return support.stream(given, [3], "stacked", 30).problems[0].task(index)
 
 
@@ -94,12 +94,12 @@ def test_sampling_of_what_the_network_sees():
 @pytest.mark.parametrize("reset", ["none", "network", "head"])
 def test_reset_before_a_task(reset, engine):
     runs = support.stream(support.variant(REGRESSION, support.hyper("cbp"), reset=reset), [4, 9], engine)
-    runs.learn(0)
+    support.learn(runs, 0)
     before = runs.learner.state()
     seen = []
     train = runs.learner.train
     runs.learner.train = lambda *part: (seen.append(runs.learner.state()), train(*part))[1]
-    runs.learn(1)
+    support.learn(runs, 1)
     (after,) = seen  # when the second task's training begins
     if reset == "none":
         assert support.same_bits(before, after)
@@ -120,7 +120,7 @@ def test_reset_before_a_task(reset, engine):
 def test_the_first_task_is_never_reset_to_something_else():
     one, other = (
         support.train(
-            support.variant(REGRESSION, support.hyper("backprop"), reset=r, tasks=1), [0], "stacked"
+            support.variant(REGRESSION, support.hyper("backprop"), reset=r, length=1), [0], "stacked"
         )
         for r in ("none", "network")
     )

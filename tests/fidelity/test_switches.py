@@ -16,17 +16,14 @@ from fidelity import support
 from fidelity.support import REGRESSION
 
 from perennial import procedures, registry, settings, streams
-from perennial.learning import engines
+from perennial.learning import engines, views
 from perennial.learning.algorithms import Clock, adam, cbp, shrink_and_perturb
-from perennial.learning.engines.fused.trainer import FusedTrainer
-from perennial.learning.engines.graphed.trainer import GraphedTrainer
-from perennial.learning.engines.stacked import StackedTrainer
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
 from perennial.streams import Place
 
-TRAINERS = {"fused": FusedTrainer, "stacked": StackedTrainer, "graphed": GraphedTrainer}
+ENGINES = ("fused", "stacked", "graphed")
 SHIPPED = {
     "problems": ("slowly_changing_regression", "permuted_digits", "permuted_mnist", "continual_imagenet"),
     "networks": ("mlp", "convnet"),
@@ -79,16 +76,16 @@ def test_every_switch_is_worked_by_hand():
 # ---- shrink and perturb
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("noise", ["gaussian", "sum4"])
 def test_noise_of_one_step(noise, engine):
     """With no step and no decay to speak of, a step adds noise_std times the stream's numbers, in one long draw."""
     given = {**support.hyper("shrink_and_perturb"), "step_size": 1e-12, "weight_decay": 0, "noise_std": 0.5}
     runs = support.stream(
-        support.variant(REGRESSION, {**given, "noise": noise}, flip_every=1, tasks=1), [6], engine
+        support.variant(REGRESSION, {**given, "noise": noise}, flip_every=1, length=1), [6], engine
     )
     before = runs.learner.state()["weights"]
-    runs.learn(0)
+    support.learn(runs, 0)
     after = runs.learner.state()["weights"]
     draw = {"gaussian": streams.normals, "sum4": streams.sum4}[noise](Place(streams.NOISE, 6), 111)
     parts = np.split(0.5 * draw.astype(np.float64), [100, 105, 110])  # weight_0, bias_0, weight_1, bias_1
@@ -102,16 +99,11 @@ def test_noise_of_one_step(noise, engine):
 SHAPE = Network(Shape(hidden=[5]), 20, 1)
 
 
-class Regression:
-    """All that a trainer asks of a problem."""
-
-    loss = "squared_error"
-
-
-def trainer(engine: str, given: dict):
-    """A trainer for one run of 20-5-1, seed 0, whose gradient steps are too small to matter."""
+def learner(engine: str, given: dict):
+    """A learner of one run of 20-5-1, seed 0, whose gradient steps are too small to matter."""
     algorithm = {"name": "cbp", "step_size": 1e-13, "replacement_rate": 0.2, "maturity_threshold": 0, **given}
-    return TRAINERS[engine](support.variant(REGRESSION, algorithm), Regression(), SHAPE, [0])
+    need = procedures.need(support.variant(REGRESSION, algorithm))
+    return engines.learner(engine, need, views.single(SHAPE), [0])
 
 
 def state(units: list[tuple], ages: list[int], decay: float = 0.5) -> dict:
@@ -163,36 +155,36 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("utility", UNITS)
 def test_utility_picks_its_own_unit(utility, engine):
     names = list(UNITS)
     names.remove("contribution" if utility == "feature_by_input" else "feature_by_input")
     start = state([UNITS[name] for name in names], [1] * 5)
-    assert renewed(trainer(engine, {"utility": utility, "utility_decay": 0.5}), start) == [
+    assert renewed(learner(engine, {"utility": utility, "utility_decay": 0.5}), start) == [
         names.index(utility)
     ]
 
 
 def test_utility_may_be_a_lottery():
     start = state([UNITS["weight"]] * 5, [1] * 5)
-    made = trainer("stacked", {"utility": "random", "utility_decay": 0.5})
+    made = learner("stacked", {"utility": "random", "utility_decay": 0.5})
     lots = streams.uniforms(Place(streams.REPLACEMENT, 0), 6)[1:]  # number 0 is the coin of the fraction
     assert renewed(made, start) == [int(lots.argmin())]
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("count", "by_hand"), [("eligible", [1]), ("layer_width", [1, 3])])
 def test_count_of_mature_units_or_of_all(count, by_hand, engine):
     """Two of five units are mature, the rate is one half: 1 of the 2, or 2.5 of the 5."""
     given = {"count": count, "replacement_rate": 0.5, "maturity_threshold": 10, "utility": "weight"}
     units = [(o, 1.0, 0.5, 1.0) for o in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    assert renewed(trainer(engine, given), state(units, [1, 20, 1, 20, 1], 0.99)) == by_hand
+    assert renewed(learner(engine, given), state(units, [1, 20, 1, 20, 1], 0.99)) == by_hand
 
 
 def numbers_renewed(engine: str, given: dict, steps: int) -> list[int]:
     """How many units each of the first steps renews, all units being mature when young."""
-    made = trainer(engine, {"utility": "weight", **given})
+    made = learner(engine, {"utility": "weight", **given})
     now = state([(o, 1.0, 0.5, 1.0) for o in (0.1, 0.2, 0.3, 0.4, 0.5)], [50] * 5, 0.99)
     x = np.zeros((1, 20), np.float32)
     found = []
@@ -205,21 +197,21 @@ def numbers_renewed(engine: str, given: dict, steps: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_fraction_saved_up(engine):
     """0.25 of 5 = 1.25 units a step: 1, 1, 1 and then 2."""
     given = {"fraction": "accumulate", "replacement_rate": 0.25}
     assert numbers_renewed(engine, given, 8) == [1, 1, 1, 2, 1, 1, 1, 2]
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_fraction_above_one_is_cut_off_by_chance_s_rule(engine):
     """The authors' code tosses its coin only where less than one unit is due."""
     given = {"fraction": "bernoulli", "replacement_rate": 0.25}
     assert numbers_renewed(engine, given, 8) == [1] * 8
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_fraction_by_chance(engine):
     """0.1 of 5 = half a unit: a coin for each step; saved up, it would be every second step."""
     coins = [streams.uniforms(Place(streams.REPLACEMENT, 0, task=step), 1)[0] < 0.5 for step in range(12)]
@@ -228,22 +220,22 @@ def test_fraction_by_chance(engine):
     assert numbers_renewed(engine, {"fraction": "accumulate", "replacement_rate": 0.1}, 12) == [0, 1] * 6
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("transfer", "by_hand"), [("off", 0.0), ("on", 0.25 * 0.7)])
 def test_bias_transfer_moves_the_mean_output(transfer, by_hand, engine):
     """The unit speaks with weight 0.25, and its corrected mean output is 1 - 0.3."""
     units = [(0.25, 1.0, 0.3, 1.0)] + [(o, 1.0, 0.5, 1.0) for o in (1, 2, 3, 4)]
     given = {"bias_transfer": transfer, "utility": "weight", "utility_decay": 0.5}
-    after = show(trainer(engine, given), state(units, [1] * 5))
+    after = show(learner(engine, given), state(units, [1] * 5))
     assert after["algorithm"]["hidden_0"]["age"][0].tolist() == [0, 2, 2, 2, 2]
     assert after["weights"]["bias_1"][0, 0] == pytest.approx(by_hand, abs=1e-9)
     assert after["weights"]["weight_1"][0, :, 0] == pytest.approx([0, 1, 2, 3, 4], abs=1e-9)
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_renewed_unit_starts_afresh(engine):
     units = [(0.25, 1.0, 0.3, 1.0)] + [(o, 1.0, 0.5, 1.0) for o in (1, 2, 3, 4)]
-    after = show(trainer(engine, {"utility": "weight", "utility_decay": 0.5}), state(units, [1] * 5))
+    after = show(learner(engine, {"utility": "weight", "utility_decay": 0.5}), state(units, [1] * 5))
     u = streams.uniforms(Place(streams.REPLACEMENT, 0, layer=256), 20).astype(np.float64)
     fresh = (2 * u - 1) * (2 * 3 / 20) ** 0.5  # the gain of ReLU is the root of 2
     np.testing.assert_allclose(after["weights"]["weight_0"][0, :, 0], fresh, rtol=1e-12)
@@ -252,13 +244,13 @@ def test_a_renewed_unit_starts_afresh(engine):
     assert own["utility"][0, 0] == own["mean_feature"][0, 0] == 0 and (own["utility"][0, 1:] > 0).all()
 
 
-@pytest.mark.parametrize("engine", TRAINERS)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("threshold", [10, 100])
 def test_maturity_is_an_age_above_the_threshold(threshold, engine):
     """A rate of 1 renews whatever is mature: nothing while the age is `threshold`, everything one step later."""
     given = {"maturity_threshold": threshold, "replacement_rate": 1.0}
     units = [(0.5, 1.0, 0.5, 1.0)] * 5
-    made = trainer(engine, given)
+    made = learner(engine, given)
     assert renewed(made, state(units, [threshold - 1] * 5, 0.99)) == []
     assert renewed(made, state(units, [threshold] * 5, 0.99)) == [0, 1, 2, 3, 4]
     assert renewed(made, state(units, [threshold - 1, threshold] * 2 + [0], 0.99)) == [1, 3]
@@ -277,12 +269,13 @@ def test_adam_bias_correction(correction):
         step_size=0.01, replacement_rate=0, optimiser="adam", adam_bias_correction=correction
     )
     net = Network(Shape(hidden=[]), 1, 1)
+    networks = views.single(net)
     weights = {"weight_0": torch.ones(1, 1, 1, dtype=torch.float64), "bias_0": torch.zeros(1, 1).double()}
-    now = {"weights": weights, **cbp.init(given, net, weights)}
+    now = {"weights": weights, **cbp.init(given, networks, weights)}
     for kind, value in (("first_moment", m), ("second_moment", v), ("age", age - 1)):
         now["optimiser"][kind]["weight_0"].fill_(value)
     gradients = {name: torch.full_like(w, 3.0) for name, w in weights.items()}
-    cbp.update(given, net, now, gradients, [], Clock([0], 0, 0))
+    cbp.update(given, networks, now, gradients, {}, Clock([0], 0, 0), 1)
     assert float(now["weights"]["weight_0"]) == pytest.approx(1 - by_hand, rel=1e-13)
 
 
@@ -293,7 +286,7 @@ def test_adam_s_weight_decay_is_coupled():
     given = adam.Settings(step_size=0.01, weight_decay=0.5)
     weights = {"w": torch.full((1, 1), 2.0, dtype=torch.float64)}
     now = {"weights": weights, **adam.init(given, None, weights)}
-    adam.update(given, None, now, {"w": torch.full((1, 1), 3.0)}, [], Clock([0], 0, 0))
+    adam.update(given, None, now, {"w": torch.full((1, 1), 3.0)}, {}, Clock([0], 0, 0), 1)
     assert float(now["optimiser"]["first_moment"]["w"]) == pytest.approx(0.1 * (3 + 0.5 * 2))
 
 
@@ -302,7 +295,8 @@ def test_shrink_and_perturb_shrinks_before_it_perturbs():
     weights = {"weight_0": torch.full((1, 1, 1), 2.0).double(), "bias_0": torch.full((1, 1), 4.0).double()}
     now = {"weights": weights, "optimiser": {}, "algorithm": {}}
     gradients = {name: torch.ones_like(w) for name, w in weights.items()}
-    shrink_and_perturb.update(given, Network(Shape(hidden=[]), 1, 1), now, gradients, [], Clock([0], 0, 0))
+    networks = views.single(Network(Shape(hidden=[]), 1, 1))
+    shrink_and_perturb.update(given, networks, now, gradients, {}, Clock([0], 0, 0), 1)
     assert float(weights["weight_0"]) == pytest.approx(2 - 0.1 * (1 + 0.5 * 2))
     assert float(weights["bias_0"]) == pytest.approx(4 - 0.1 * (1 + 0.5 * 4))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from perennial.files import store
+from perennial.files import series, store
+from perennial.procedures import Series
 
 SETTINGS = {"algorithm": {"name": "backprop", "step_size": 0.01}, "network": {"hidden": [5]}, "length": 3}
 
@@ -18,9 +19,16 @@ def write_block(
     seeds: Sequence[int],
     metrics: Mapping[str, tuple[Mapping[str, Sequence[float]], Mapping[int, np.ndarray]]],
     settings: Mapping = SETTINGS,
+    measured: Sequence[Series] = (),
     **attributes: object,
 ) -> Path:
-    """`metrics`: name -> (coordinates by axis, array by seed)."""
+    """A run file.
+
+    Args:
+        metrics: name -> (coordinates by axis, array by seed).
+        measured: further measures, as a course leaves them.
+        attributes: of the file, in place of invented ones.
+    """
 
     def fill(file) -> None:
         root = {
@@ -49,6 +57,8 @@ def write_block(
                     data.attrs["units"] = "units of " + name
                     data.attrs["description"] = "invented"
                     data.attrs["source"] = "nowhere"
+        for one in measured:
+            series.write(file, one, list(seeds))
 
     store.write(path, fill)
     return path

@@ -175,7 +175,7 @@ WIDE, NARROW = ([engines.WIDE], [40])
 def test_only_jobs_that_may_use_a_gpu_hold_one(machine, hidden, algorithm, engine, device, expected):
     settings = support.variant(DIGITS, support.hyper(algorithm), hidden=hidden)
     with forgotten():
-        assert devices.hold_for(settings, engine, device) == expected
+        assert devices.hold_for(procedures.need(settings), engine, device) == expected
         assert os.environ[devices.VISIBLE] == (expected or "0,1")
 
 
@@ -193,14 +193,16 @@ def test_what_holds_one_is_what_is_placed_on_one(machine, monkeypatch):
                         )
                     except engines.Unsupported:
                         place = "cpu"
-                    assert devices._may_use_one(settings, engine, device) == (place == "cuda")
+                    assert devices._may_use_one(procedures.need(settings), engine, device) == (
+                        place == "cuda"
+                    )
 
 
 def test_without_a_gpu_nothing_is_held_nor_read(machine, monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "found", lambda: [])
     monkeypatch.setenv(devices.VISIBLE, "nonsense,")
     settings = support.variant(DIGITS, support.hyper("adam"), hidden=WIDE)
-    assert devices.hold_for(settings, "auto", "auto") is None
+    assert devices.hold_for(procedures.need(settings), "auto", "auto") is None
     assert os.environ[devices.VISIBLE] == "nonsense," and not list(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from perennial import procedures
 from perennial.estimate import gpu as plan_gpu
 from perennial.learning import engines
 from perennial.learning.engines.graphed.batches import convolution
@@ -38,15 +39,15 @@ def test_convnet(modules, monkeypatch, tmp_path):
     figures = convnet.table(of, "cpu", size, tmp_path / "table.md")
     lines = (tmp_path / "table.md").read_text().splitlines()
     head, _, *cells = [line.strip("|").split("|") for line in lines if line.startswith("|")]
-    assert len(cells) == len(of) and {len(row) for row in (head, *cells)} == {10}
-    assert all(row[8].strip() == "bitwise" for row in cells)  # the same stack, again
+    assert len(cells) == len(of) and {len(row) for row in (head, *cells)} == {11}
+    assert all(row[9].strip() == "bitwise" for row in cells)  # the same stack, again
     assert [(row["algorithm"]["name"], row["runs"]) for row in figures] == [
         ("backprop", 1), ("backprop", 2),
         *((name, runs) for name in ("l2", "shrink_and_perturb", "cbp") for runs in (1, 2)),
     ]  # fmt: skip
     assert all(row["seconds_per_run_step"] > 0 for row in figures)
     assert convolution.FORMULATION == "grouped" and not torch.backends.cudnn.allow_tf32
-    convnet.trainer(of[1], [0], "cpu", size)
+    convnet.learner(of[1], [0], "cpu", size)
     assert of[1].precision == "tf32" and torch.backends.cudnn.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32
 
@@ -64,6 +65,7 @@ def test_mlp(modules, monkeypatch):
     monkeypatch.setattr(gpu, "ROUNDS", 1)
     monkeypatch.setattr(gpu, "IMAGES", 20)
     assert gpu.run_steps_per_second(gpu.ALGORITHMS["CBP"], 5, 2, "cpu", 10) > 0
+    assert gpu.run_steps_per_second(gpu.ALGORITHMS["CBP"], 5, 2, "cpu", 10, engine="recorded") > 0
     assert gpu.grouping(gpu.ALGORITHMS["backprop"], 5, "cpu", 10) == "bitwise"
     assert gpu.bandwidth("cpu", 2**10) > 0
 
@@ -78,10 +80,10 @@ def test_rows_for_the_plan(modules, tmp_path):
     gpu.keep([{**row, "network": "convnet"}], "convnet", path, "one")
     assert [found["network"] for found in json.loads(path.read_text())["rows"]] == ["mlp", "convnet"]
     settings = {
-        "network": FULL, "procedure": {"name": "task_epochs"},
-        "algorithm": {"name": "cbp", "step_size": 0.01, "replacement_rate": 1e-4},
+        "network": FULL, "procedure": {"name": "task_epochs"}, "problem": {"name": "continual_imagenet"},
+        "algorithm": {"name": "cbp", "step_size": 0.01, "replacement_rate": 1e-4}, "precision": "float32",
     }  # fmt: skip
-    assert engines._why_not("graphed", settings) is None
+    assert engines.fits("graphed", procedures.need(settings)) is None
     known = plan_gpu.read(path)
     assert plan_gpu.seconds_per_run_step(known, settings, 177_218) == 1e-4
     assert plan_gpu.seconds_per_run_step(known, settings, 20_000) is None

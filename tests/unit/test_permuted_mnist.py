@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from real_data import mnist_root
 
-from perennial import datasets, streams
-from perennial.datasets._per_array import per_array
+from perennial import datasets, procedures, streams
 from perennial.jobs import sequences
-from perennial.learning import engines
-from perennial.learning.engines.fused.trainer import FusedTrainer, sparse
+from perennial.learning import engines, views
+from perennial.learning.engines.fused.trainer import sparse
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import permuted_mnist as problem
+from perennial.problems._per_array import per_array
 
 N = 50  # images
 BACKPROP = {"name": "backprop", "step_size": 0.003}
@@ -162,12 +164,16 @@ def test_both_engines_learn_the_same(images, changes):
     network = Network(Shape(hidden=[12, 12]), 784, 10)
     found = made(images, **changes)
     states, performances = [], []
+    settings = {
+        "procedure": {"name": "task_stream"}, "problem": {"name": "permuted_mnist"}, "algorithm": BACKPROP,
+        "network": {"name": "mlp", "hidden": [12, 12]}, "precision": "float64",
+    }  # fmt: skip
+    need, networks = procedures.need(settings), views.single(network)
     for engine in ("fused", "stacked"):
-        settings = {"algorithm": BACKPROP, "precision": "float64"}
-        trainer = engines.trainer(engine, settings, found, network, [1])
-        trainer.load({"weights": {name: w[None] for name, w in network.init(1, 0, "float64").items()}})
-        performances.append([trainer.train([found.task(k)], k) for k in range(2)])
-        states.append(trainer.state()["weights"])
+        learner = engines.learner(engine, need, networks, [1])
+        learner.load({"weights": networks.init([1], 0, "float64")})
+        performances.append([learner.train([found.task(k)], k) for k in range(2)])
+        states.append(learner.state()["weights"])
     assert np.array_equal(*performances)
     for name in network.names:
         np.testing.assert_allclose(states[0][name], states[1][name], rtol=0, atol=1e-12)
@@ -183,7 +189,9 @@ def test_the_first_published_accuracies():
         settings, 0, problem.sequence(settings, 0, 2), datasets.arrays("mnist", mnist_root())
     )
     network = Network(Shape(hidden=[100, 100, 100]), 784, 10)
-    trainer = FusedTrainer({"algorithm": BACKPROP, "precision": "float32"}, found, network, [0])
+    shape = {"name": "mlp", "hidden": [100, 100, 100]}
+    need = Need({NETWORK: shape}, BACKPROP, LossSpec("cross_entropy"))
+    trainer = engines.learner("fused", need, views.single(network), [0])
     trainer.load({"weights": {name: w[None] for name, w in network.init(0).items()}})
     accuracy = [100 * trainer.train([found.task(k)], k).mean() for k in range(2)]
     assert np.allclose(accuracy, [92.09, 93.32], atol=1), accuracy

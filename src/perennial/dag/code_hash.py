@@ -21,8 +21,8 @@ OUTSIDE = registry.OUTSIDE
 ROOT = Path(__file__).parents[1]
 
 #: Modules that cannot change a number: settings enter a job's params as values, the store (with `seams` and `sink`) and
-#: the registry only move things about, provenance only tells. They are left out so that tidying them does not make
-#: everything again.
+#: the registry only move things about, `compilation` says where compiled code is kept, provenance only tells. They are
+#: left out so that tidying them does not make everything again.
 PLUMBING = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
@@ -31,6 +31,7 @@ PLUMBING = frozenset(
         "registry",
         "settings",
         "files",
+        "files.compilation",
         "files.provenance",
         "files.seams",
         "files.sink",

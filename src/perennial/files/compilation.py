@@ -19,8 +19,9 @@ def cache_folder() -> Path:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).parents[1]
+    engines = ("learning/engines/fused", "learning/engines/pooled")
     lenders = ("learning/networks", "learning/algorithms")  # of constants
-    for folder in ("learning/engines/fused", "learning/engines/pooled", "streams", *lenders):
+    for folder in ("learning/engines", *engines, "streams", *lenders):
         for path in sorted(package.glob(f"{folder}/*.py")):
             digest.update(path.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from perennial import streams
-from perennial.datasets._per_array import per_array
 from perennial.problems import Arrays, Task
+from perennial.problems._per_array import per_array
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 

@@ -143,7 +143,8 @@ def refused(what: str, given: str, known: tuple[str, ...]) -> str | None:
 
 
 def modules(need: Need) -> list[str]:
-    """The code that a variant may be trained by: the definition's engine, and fast files of the engines that fit."""
+    """The code that a variant may be trained by: the definition's engine, definitions that its algorithm looks up by
+    name, fast files of the engines that fit, and the recorder where no stack for a GPU does."""
     name = need.algorithm["name"]
     uses = getattr(registry.module("algorithms", name), "uses", lambda settings: ())
     others = uses(registry.parse("algorithms", dict(need.algorithm)))
@@ -155,7 +156,8 @@ def modules(need: Need) -> list[str]:
                 found += [f"{folder}.{part}" for part in (name, *others, learner)]
                 graphed |= engine == "graphed"
     found += [] if graphed else ["recorded"]
-    return [module for part in found if find_spec(module := f"{__name__}.{part}")]
+    own = [module for part in found if find_spec(module := f"{__name__}.{part}")]
+    return own + [registry.dotted("algorithms", other) for other in others]
 
 
 def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:

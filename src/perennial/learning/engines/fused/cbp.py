@@ -17,7 +17,8 @@ from numba import njit
 
 from perennial import streams
 from perennial.learning.algorithms.cbp import Settings
-from perennial.learning.engines.fused import aged_adam, backprop, counting, renewal
+from perennial.learning.engines import counting
+from perennial.learning.engines.fused import aged_adam, backprop, renewal
 from perennial.learning.engines.fused.layout import (
     CUT,
     INNER,

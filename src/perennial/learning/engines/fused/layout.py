@@ -1,4 +1,4 @@
-"""How the arrays of one run lie in memory, and how loops are compiled for a given shape.
+"""How the arrays of one run lie in memory, and the hooks of a loop that is compiled for a given shape.
 
 A matrix is held as rows over its outputs, [i, o], one row for each input. Only a first layer of few outputs is
 held the other way round, [o, i]: rows of five numbers would leave most of a vector register empty. Rows are
@@ -10,25 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numba
 import numpy as np
 
-from perennial.files import compilation
+from perennial.learning.engines.compiling import EXACT, INNER, in_turn  # noqa: F401  for the algorithms' files
 
 # Running sums of a loop are taken anew at multiples of this many steps of a task: there a task may be cut in two.
 CUT = 50
 NARROW = 8  # outputs of a first layer that is better held as [o, i]
 SMALL = 32  # inputs of a layer whose zero rows are not worth skipping
-# Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
-# The numpy error model: a check for division by zero could raise, and would keep arrays counted at every step.
-FAST = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
-# A function within a step is always inlined: the compiler then sees through the tuples of arrays.
-INNER = {**FAST, "forceinline": True}
-EXACT = {**INNER, "fastmath": False}  # for arithmetic whose rounding matters
 
 
 @dataclass(frozen=True)
@@ -162,33 +154,3 @@ def of_part(hooks: Hooks, part: int) -> Hooks:
 
     rows, biases = [row_of(f) for f in hooks.row], [bias_of(f) for f in hooks.bias]
     return Hooks(hooks.name, rows, biases, begin, end, hooks.dense)
-
-
-def in_turn(functions: list[Callable]) -> Callable:
-    """A compiled function that calls the given ones in turn: a loop over layers, unrolled."""
-    if len(functions) == 1:
-        return functions[0]
-    first, rest = functions[0], in_turn(functions[1:])
-
-    @numba.njit(**INNER)
-    def both(*arguments):
-        first(*arguments)
-        rest(*arguments)
-
-    return both
-
-
-def specialise(template: FunctionType, name: str, exact: bool = False, **constants: Any) -> Callable:
-    """Compile a function with some of its global names bound to constants or compiled functions.
-
-    The compiled code is cached on disk under `name`, which must therefore spell out every constant. (A closure
-    would do the same, but numba does not find a cached closure over compiled functions again.)
-
-    Args:
-        exact: sums are taken as they are written.
-    """
-    source = compilation.stable_source(Path(template.__code__.co_filename))
-    code = template.__code__.replace(co_filename=str(source))
-    bound = FunctionType(code, {**template.__globals__, **constants}, name)
-    bound.__qualname__ = name
-    return numba.njit(cache=True, **{**FAST, "fastmath": False if exact else FAST["fastmath"]})(bound)

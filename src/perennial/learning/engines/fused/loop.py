@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, specialise
+from perennial.learning.engines.compiling import specialise
+from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn
 from perennial.learning.networks.mlp import LEAK
 
 # Bound by `compile_loop`; named here so that the template reads as a function.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from perennial import registry
-from perennial.datasets._per_array import per_array
 from perennial.learning import tree
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.fused.layout import CUT, Layout
@@ -16,6 +15,7 @@ from perennial.learning.learner import Need
 from perennial.learning.losses import NETWORK
 from perennial.learning.views import Networks
 from perennial.problems import Task
+from perennial.problems._per_array import per_array
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
 WORK = 20_000_000_000  # weights times examples of a piece of a task: some seconds

@@ -8,7 +8,7 @@ import numpy as np
 
 from perennial.learning.algorithms import Clock
 from perennial.learning.algorithms.backprop import Settings
-from perennial.learning.engines.fused.layout import specialise
+from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout
 

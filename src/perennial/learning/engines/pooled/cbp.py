@@ -12,8 +12,8 @@ from perennial.lazy import torch
 from perennial.learning import views
 from perennial.learning.algorithms import Clock, _moments, _renewal, cbp
 from perennial.learning.algorithms.cbp import Settings
-from perennial.learning.engines.fused.counting import NO_COIN, number_due
-from perennial.learning.engines.fused.layout import specialise
+from perennial.learning.engines.compiling import specialise
+from perennial.learning.engines.counting import NO_COIN, number_due
 from perennial.learning.engines.pooled import backprop
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perennial.learning.engines.fused.layout import specialise
+from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.pooled.sums import add_blocks, padded
 
 # Bound by `compiled`; named here so that the templates read as functions.

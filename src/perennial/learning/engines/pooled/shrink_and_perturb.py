@@ -7,7 +7,7 @@ import numpy as np
 from perennial import streams
 from perennial.learning.algorithms import Clock
 from perennial.learning.algorithms.shrink_and_perturb import Settings
-from perennial.learning.engines.fused.layout import specialise
+from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.pooled import l2
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from perennial.learning.engines.fused.layout import INNER, in_turn
+from perennial.learning.engines.compiling import INNER, in_turn
 
 LANES = 8  # rows are padded to multiples of this many numbers
 REGISTERS = 24  # of 32 with AVX-512, 16 numbers each: sums that are kept at once

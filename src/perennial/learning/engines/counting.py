@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from perennial import streams
-from perennial.learning.engines.fused.layout import EXACT
+from perennial.learning.engines.compiling import EXACT
 from perennial.streams.compiled import block, uniform
 
 REPLACEMENT = streams.REPLACEMENT
@@ -13,7 +13,7 @@ NO_COIN = -1.0
 
 
 def number_due(rate, mature, width, of_width, saved, coin):
-    """(number, fraction that is saved up); a template, which fused loops inline and the pooled engine calls.
+    """(number, fraction that is saved up); a template, inlined by fused loops and compiled by the pooled engine.
 
     Args:
         rate: replacement rate, a share of the `mature` units, or of the `width` if there are any (`of_width`).
