@@ -350,9 +350,10 @@ def test_choice(monkeypatch):
         (passes.variant(ALGORITHMS["adam"]), "algorithm 'adam' has no file in engines/graphed/batches"),
         (on_adam, r"no fast path for optimiser 'adam' \(it knows: sgd\)"),
     ):
-        assert engines.choose(procedures.need(settings)) == "stacked"
+        need = procedures.need(settings)
+        assert engines.choose(need) == engines.choose(need, device="cuda") == "recorded"
         with pytest.raises(engines.Unsupported, match=words):
-            engines.choose(procedures.need(settings), device="cuda")
+            engines.choose(need, "graphed")
     online = {**wide, "procedure": {"name": "task_stream"}}
     with pytest.raises(engines.Unsupported, match=r"no fast path for network 'convnet' \(it knows: mlp\)"):
         engines.choose(procedures.need(online), "graphed")

@@ -96,7 +96,8 @@ def _why_not(folder: str, need: Need) -> str | None:
     if module is None:
         return f"algorithm '{name}' has no file in engines/{folder.replace('.', '/')}"
     hyper = registry.parse("algorithms", dict(need.algorithm))
-    return unknown_choice(hyper, getattr(module, "KNOWS", {})) or module.unsupported(hyper)
+    unknown = unknown_choice(type(hyper), vars(hyper), getattr(module, "KNOWS", {}))
+    return unknown or module.unsupported(hyper)
 
 
 def whole_tasks(need: Need, networks: Mapping[str, Knows], known_losses: tuple[str, ...]) -> str | None:
@@ -113,8 +114,10 @@ def whole_tasks(need: Need, networks: Mapping[str, Knows], known_losses: tuple[s
         return reason
     if further := set(need.loss.settings) - {"network"}:
         return f"it has no fast path for settings of a loss ({', '.join(sorted(further))})"
-    own = registry.parse("networks", dict(network))
-    return refused("loss", need.loss.name, known_losses) or unknown_choice(own, networks[network["name"]])
+    settings = registry.module("networks", network["name"]).Settings
+    return refused("loss", need.loss.name, known_losses) or unknown_choice(
+        settings, network, networks[network["name"]]
+    )
 
 
 def choices(settings: type) -> dict[str, tuple[str, ...]]:
@@ -123,16 +126,13 @@ def choices(settings: type) -> dict[str, tuple[str, ...]]:
     return {key: get_args(kind) for key, kind in fields.items() if get_origin(kind) is Literal}
 
 
-def unknown_choice(settings: Any, knows: Knows) -> str | None:
-    """The first choice of some settings that a fast file does not know, in words; None when it knows them all."""
-    return next(
-        (
-            reason
-            for key in choices(type(settings))
-            if (reason := refused(key, getattr(settings, key), knows.get(key, ())))
-        ),
-        None,
-    )
+def unknown_choice(settings: type, given: Mapping[str, Any], knows: Knows) -> str | None:
+    """The first choice among some settings that a fast file does not know, in words; None when it knows them all."""
+    for key in choices(settings):
+        value = given.get(key, settings.model_fields[key].default)
+        if reason := refused(key, value, knows.get(key, ())):
+            return reason
+    return None
 
 
 def refused(what: str, given: str, known: tuple[str, ...]) -> str | None:
@@ -221,12 +221,9 @@ def learner(engine: str, need: Need, networks: Any, seeds: list[int], device: st
     Raises:
         Unsupported: the engine cannot.
     """
-    if reason := fits(engine, need):
-        raise Unsupported(f"engine: {engine} cannot train this variant: {reason}")
-    if engine in GENERAL:
-        place = GENERAL[engine]
-    else:
-        folder = next(folder for folder in FOLDERS[engine] if _folder(folder).covers(need) is None)
-        place = f"{folder}.{_folder(folder).LEARNER}"
+    folder = next((folder for folder in FOLDERS[engine] if _why_not(folder, need) is None), None)
+    if folder is None and engine not in GENERAL:
+        raise Unsupported(f"engine: {engine} cannot train this variant: {fits(engine, need)}")
+    place = f"{folder}.{_folder(folder).LEARNER}" if folder else GENERAL[engine]
     module, _, name = place.rpartition(".")
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)(need, networks, seeds, device)
