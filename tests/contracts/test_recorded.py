@@ -10,7 +10,6 @@ import torch
 from contracts import tiny
 from contracts.test_combinations import COMBINATIONS, hyper
 from contracts.tiny import CASES, SEEDS
-from fidelity import support
 
 from perennial.learning import engines, tree
 from perennial.learning.losses import NETWORK, LossSpec
@@ -19,11 +18,6 @@ from perennial.streams.clock import Clock
 OF_TASKS = [
     (algorithm, case) for algorithm, case in COMBINATIONS if NETWORK in CASES[case].settings
 ]  # the others take single steps
-
-
-def agree(one: dict, other: dict) -> None:
-    gaps = support.gaps(one, other)
-    assert max(gaps.values()) < 1e-12, gaps
 
 
 @pytest.mark.parametrize(("algorithm", "case"), OF_TASKS)
@@ -36,7 +30,7 @@ def test_whole_tasks(algorithm, case):
             shown = [learner.train(tasks, index, start, stop) for learner in made]
             assert shown[0].shape == shown[1].shape and shown[1].dtype == np.float64
             np.testing.assert_allclose(*shown, rtol=1e-12, atol=1e-12)
-    agree(*(learner.state() for learner in made))
+    tiny.close(*(learner.state() for learner in made), 1e-12)
     x = CASES[case].task(4).inputs[:7]
     np.testing.assert_allclose(*(learner.predict(1, x) for learner in made), rtol=1e-12, atol=1e-12)
 
@@ -50,7 +44,7 @@ def test_single_steps(algorithm, case):
         batch, clock = CASES[case].batch_of(SEEDS, step), Clock(SEEDS, 2, step)
         shown = [learner.step(loss, batch, clock, 1 / (1 + step)) for learner in made]
         np.testing.assert_allclose(*shown, rtol=1e-12, atol=1e-12)
-    agree(*(learner.state() for learner in made))
+    tiny.close(*(learner.state() for learner in made), 1e-12)
 
 
 def test_losses_and_batches_in_turn():
@@ -68,7 +62,7 @@ def test_losses_and_batches_in_turn():
             assert (made[1].state()["weights"]["value.weight_0"] != before["value.weight_0"]).any()
         for learner in made:
             learner.step(loss, batch, Clock(SEEDS, 0, step))
-    agree(*(learner.state() for learner in made))
+    tiny.close(*(learner.state() for learner in made), 1e-12)
     assert len(made[1]._single) == 4
 
 

@@ -11,7 +11,7 @@ import torch
 from fidelity import support
 
 from perennial import registry
-from perennial.learning import engines, losses
+from perennial.learning import engines, losses, tree
 from perennial.learning.learner import Need
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.views import Networks
@@ -47,6 +47,7 @@ class Case:
         batch: examples of a step.
         outputs: name -> number of outputs, where it is not that of the classes.
         shared: see `Networks`.
+        inputs: where they are no images.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class Case:
         batch: int = 1,
         outputs: Mapping[str, int] | None = None,
         shared: Any = None,
+        inputs: int = INPUTS,
     ) -> None:
         self.settings, self.loss, self.batch, self.shared = networks, loss, batch, shared
         self.outputs = outputs or {}
         self.images = any(own["name"] != "mlp" for own in networks.values())
-        self.inputs = int(np.prod(IMAGE)) if self.images else INPUTS
+        self.inputs = int(np.prod(IMAGE)) if self.images else inputs
 
     def networks(self) -> Networks:
         """The networks of a run."""
@@ -114,6 +116,10 @@ class Case:
 CASES = {
     "online": Case({NETWORK: MLP}),
     "regression": Case({NETWORK: MLP}, "squared_error", outputs={NETWORK: 1}),
+    # The network that the tests of the compiled loops train, so that a loop is compiled once.
+    "compiled": Case(
+        {NETWORK: {"name": "mlp", "hidden": [5]}}, "squared_error", outputs={NETWORK: 1}, inputs=20
+    ),
     "mini-batches": Case({NETWORK: MLP}, batch=4),
     "convolutions": Case({NETWORK: CONVNET}, batch=4),
     "policy and value": Case({"policy": MLP, "value": MLP}, "policy_and_value", outputs={"value": 1}),
@@ -153,6 +159,15 @@ def variations(algorithm: str) -> Iterator[dict[str, Any]]:
         if one not in seen:
             seen.append(one)
             yield one
+
+
+def close(one: Any, other: Any, tolerance: float = 1e-10) -> None:
+    """Assert that two states have one layout and equal numbers; what is no number in one is none in the other."""
+    a, b = dict(tree.leaves(one)), dict(tree.leaves(other))
+    assert a.keys() == b.keys()
+    for path in a:
+        assert a[path].dtype == b[path].dtype, path
+        np.testing.assert_allclose(a[path], b[path], rtol=tolerance, atol=tolerance, err_msg=path)
 
 
 def label(algorithm: Mapping[str, Any]) -> str:
