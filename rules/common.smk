@@ -15,6 +15,7 @@ from perennial.config import unchanged
 from perennial.config.study import sequence_key
 from perennial.config.workflow import or_exit
 from perennial.dag import abandoned, blocks, planning, stage_code
+from perennial.estimate import resources
 
 
 def remembered(path):
@@ -106,6 +107,22 @@ def block_dataset(wildcards):
 def training_gpus(wildcards):
     """GPUs of a training job, for schedulers that count or hand out devices: one if it must have one."""
     return 1 if study.device == "cuda" else 0
+
+
+def training_memory(wildcards, attempt):
+    """Megabytes of a training job, for schedulers that hand out memory."""
+    return resources.memory_mb(study, *training_block(wildcards), attempt)
+
+
+def training_minutes(wildcards, attempt):
+    """Minutes of a training job, for schedulers that hand out time."""
+    return resources.minutes(study, *training_block(wildcards), attempt)
+
+
+def training_block(wildcards):
+    """Settings of a block's runs, and their number."""
+    settings = study.settings(wildcards.experiment, wildcards.variant)
+    return settings, len(blocks.seeds_of(blocks.parse(wildcards.block)))
 
 
 def dataset_threads(wildcards):

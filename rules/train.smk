@@ -22,6 +22,8 @@ rule train:
     threads: 1
     resources:
         gpu=training_gpus,
+        mem_mb=training_memory,
+        runtime=training_minutes,
     params:
         settings=variant_settings,
         code=variant_code,

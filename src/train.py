@@ -32,6 +32,8 @@ with logged(job.log[0]):
         device=study.device,
         threads=job.threads,
         code=job.params.code,
+        experiment=job.wildcards.experiment,
+        variant=job.wildcards.variant,
         label=label,
         checkpoints=study.folder / "checkpoints" / block,
         checkpoint_seconds=study.checkpoint_seconds,

@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         device=options.device or study.device,
         threads=1,
         code=stage_code.train(settings),
+        experiment=options.experiment,
+        variant=options.variant,
         label=f"{options.experiment}/{options.variant}",
         checkpoints=folder / "checkpoints" / f"seeds_{options.seed}-{options.seed}",
         checkpoint_seconds=study.checkpoint_seconds,

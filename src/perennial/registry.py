@@ -118,10 +118,8 @@ def load(full_name: str) -> ModuleType:
     try:
         return importlib.import_module(full_name)
     except Exception as error:  # any: it is the user's code
-        package, _, name = full_name.partition(".")
-        path = folder_of(package) / f"{name}.py"
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise CannotImport(f"{path}: cannot be imported ({reason})") from error
+        raise CannotImport(f"{place(full_name)}: cannot be imported ({reason})") from error
 
 
 def is_own(kind: str, name: str) -> bool:

@@ -23,7 +23,7 @@ from perennial.learning.losses import NETWORK, LossSpec
 FOLDERS = {folder: engine for engine, folders in engines.FOLDERS.items() for folder in folders}
 #: folder -> the case that it is tried on
 OF_FOLDER = {
-    "fused": "online",
+    "fused": "compiled",
     "graphed": "online",
     "pooled": "convolutions",
     "graphed.batches": "convolutions",

@@ -14,18 +14,28 @@ LIST = """
 import json, sys
 from pathlib import Path
 from perennial import config
-from perennial.estimate.jobs import Inventory
-study = config.load(Path("config.yaml"), scale=sys.argv[1])
-plain = [name for name in study.experiments() if study.experiment(name).all_by_default]
-called = {"dataset": "data", "claim": "claims", "report": ""}
-jobs = [job for job in Inventory(study, plain).jobs() if job.reason]
-print(json.dumps([f"{called.get(job.stage, job.stage)} {job.name}".strip() for job in jobs]))
+from perennial.estimate.jobs import ALL, Jobs
+listed = Jobs(config.load(Path("config.yaml"), scale=sys.argv[1]), [ALL])
+print(json.dumps([[job.rule, dict(job.wildcards)] for job in listed.of([ALL])]))
 """
+#: how the rules call their jobs
+CALLED = {
+    "dataset": "data {dataset}",
+    "sequences": "sequences {sequence}, seeds {block}",
+    "train": "train {experiment}/{variant}, seeds {block}",
+    "metrics": "metrics {experiment}/{variant}",
+    "figure": "figure {figure}",
+    "claim": "claims {experiment}",
+    "report": "report",
+}
 SCENARIOS = (
-    "nothing_changed", "harmless", "adam_code", "problem_code", "replacement_rate", "more_seeds",
-    "more_seeds_without_sequences", "fewer_seeds", "another_variant", "own_method", "copied_results",
-    "truncated_dry", "paper",
-)  # fmt: skip
+    "nothing_changed",
+    "adam_code",
+    "more_seeds_without_sequences",
+    "own_method",
+    "truncated_dry",
+    "paper",
+)
 
 
 FINISH = """
@@ -54,7 +64,7 @@ def python(folder, code, *arguments):
 
 def planned(folder, scale="smoke"):
     """The jobs of a plan, as their messages name them."""
-    jobs = json.loads(python(folder, LIST, scale))
+    jobs = [CALLED[rule].format(**wildcards) for rule, wildcards in json.loads(python(folder, LIST, scale))]
     assert len(set(jobs)) == len(jobs)
     return set(jobs)
 

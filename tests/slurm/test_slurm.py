@@ -104,8 +104,8 @@ def test_it_goes_on_from_a_checkpoint_to_the_same_numbers(done, harm):
 @pytest.mark.parametrize("harm", ["cancelled", "limited"])
 def test_the_second_attempt_gets_more_memory_and_time(done, harm):
     first, second = done.study.jobs("train", getattr(done.seen, harm))
-    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("4000M", "8000M")
-    assert second["TimeLimit"] == "08:00:00" and second["JobState"] == "COMPLETED"
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("1300M", "2600M")
+    assert second["TimeLimit"] == "01:00:00" and second["JobState"] == "COMPLETED"
 
 
 def test_a_job_hears_of_its_time_limit_while_there_is_time(done):

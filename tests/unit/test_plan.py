@@ -12,12 +12,23 @@ import numpy as np
 import pytest
 import the_studies
 
-from perennial import cli, config, datasets
-from perennial.dag import blocks, stage_code
-from perennial.estimate import budget, costs, gpu, kinds, recorded, rehearsal, table, timings, words
-from perennial.estimate.jobs import NEW, Inventory
+from perennial import cli, config, datasets, registry
+from perennial.dag import blocks, planning, stage_code
+from perennial.estimate import (
+    budget,
+    costs,
+    gpu,
+    kinds,
+    overheads,
+    recorded,
+    rehearsal,
+    table,
+    timings,
+    words,
+)
+from perennial.estimate.dry_run import NoDryRun
+from perennial.estimate.jobs import ALL, Jobs
 from perennial.estimate.memo import Memo
-from perennial.estimate.overheads import Overheads
 from perennial.estimate.rehearsal import Measured
 from perennial.files import store
 
@@ -29,18 +40,18 @@ EXPERIMENT = "permuted_digits"
 def here(tmp_path, monkeypatch):
     """A folder with the study's config, timings of its own, and the compiled loops of all tests."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("perennial.estimate.command.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("perennial.estimate.memo.folder", lambda: tmp_path / "cache")
     Path("config.yaml").write_text((ROOT / "config.yaml").read_text())
     Path("studies").symlink_to(ROOT / "studies")
     return tmp_path
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(here):
     source = the_studies.only(
         "laptop", {EXPERIMENT: {"seeds": 6, "length": 20, "variants": ["cbp", "backprop"]}}
     )
-    return config.load(source, results=str(tmp_path), block_size=4)
+    return config.load(source, results=str(here), block_size=4)
 
 
 def finish(study, variant, block, **attributes):
@@ -55,19 +66,11 @@ def finish(study, variant, block, **attributes):
 def prepare(study):
     """The data and sequences that blocks read, as far as planning looks; without them all are trained again."""
     datasets.make("digits", study.results / "data" / "digits.h5")
-    inventory = Inventory(study, [EXPERIMENT])
-    for job in inventory.jobs():
-        if job.stage == "sequences":
-            store.write(job.path, lambda file: file.attrs.update(kind="sequences"))
-
-
-def counts(jobs):
-    """stage -> jobs to do and done."""
-    found = {}
-    for job in jobs:
-        to_do, done = found.get(job.stage, (0, 0))
-        found[job.stage] = (to_do + bool(job.reason), done + (not job.reason))
-    return found
+    planner = planning.Planner(study)
+    for variant in study.variants(EXPERIMENT):
+        for block in planner.runs(EXPERIMENT, variant):
+            for path in planner.sequences_of(EXPERIMENT, variant, block):
+                store.write(path, lambda file: file.attrs.update(kind="sequences"))
 
 
 class Table(timings.Timings):
@@ -75,12 +78,9 @@ class Table(timings.Timings):
 
     def __init__(self, study, known=lambda kind: True):
         stages = dict.fromkeys(("dataset", "sequences", "train", "metrics", "figure", "claim", "report"), 1.0)
-        self.study, self.overheads, self.known_kinds = study, Overheads(1.0, stages, 1000, 100, 0.001), known
-        self.measured, self.why_not, self.starts = {}, {}, {"fused": (2.0, 200_000_000)}
-        self.materials = timings.Materials(study)
-
-    def size(self, settings):
-        return self.materials.weights(settings), self.materials.steps(settings)
+        self.study, self.stages, self.known_kinds = study, stages, known
+        self.measured, self.why_not, self.starts = {}, {}, {("fused", "digits"): (2.0, 200_000_000)}
+        self.materials, self.known = timings.Materials(study), Memo()
 
     def sequence(self, settings):
         return 0.001, 64.0
@@ -88,26 +88,34 @@ class Table(timings.Timings):
     def rehearse(self, work, settings):
         for kind in work:
             if self.known_kinds(kind):
-                self.measured[kind] = Measured(1e-6, 0.0, 0.1, 110_840, 460_032, {"dead_units": 3})
+                self.measured[kind] = Measured(1e-6, 110_840, 2.0, 200_000_000, 1)
             else:
                 self.why_not[kind] = "no time was left"
 
 
-def planned(study, cores=2, past=False, **options):
-    return budget.Budget(study, Inventory(study, [EXPERIMENT]), Table(study, **options), cores, past)
+def planned(study, cores=2, **options):
+    """The budget of the experiment, and its row."""
+    listed = Jobs(study, [EXPERIMENT])
+    found = budget.Budget(study, listed.of([EXPERIMENT]), Table(study, **options), cores)
+    return found, found.row(EXPERIMENT, listed.of([EXPERIMENT]), listed.done([EXPERIMENT]))
+
+
+def counts(row):
+    """rule -> jobs to do and done."""
+    rules = ("dataset", "sequences", "train", "metrics", "figure", "claim", "report")
+    return {rule: row.count(rule) for rule in rules}
 
 
 def test_a_fresh_study_is_all_to_do(study):
-    found = counts(Inventory(study, [EXPERIMENT]).jobs())
-    one = {"figure": (1, 0), "claim": (1, 0), "report": (1, 0), "dataset": (1, 0)}
-    assert found == {"sequences": (2, 0), "train": (4, 0), "metrics": (2, 0), **one}
+    one = {"figure": (0, 0), "claim": (1, 0), "report": (1, 0), "dataset": (1, 0)}  # no folder, no figures
+    assert counts(planned(study)[1]) == {"sequences": (2, 0), "train": (4, 0), "metrics": (2, 0), **one}
 
 
 def test_finished_blocks_are_not_counted_again(study):
     finish(study, "cbp", (0, 3))
     prepare(study)
-    row = planned(study).row(EXPERIMENT, [EXPERIMENT])
-    assert row.count("train") == (3, 1)
+    _, row = planned(study)
+    assert counts(row) | {"train": (3, 1), "sequences": (0, 2), "dataset": (0, 0)} == counts(row)
     each = 1797 * 20
     assert (row.steps, row.steps_done) == (8 * each, 4 * each)
     assert row.cpu == pytest.approx(8 * each * 1e-6 + 3 * 3 + sum_of_others(row, study), rel=1e-6)
@@ -115,11 +123,9 @@ def test_finished_blocks_are_not_counted_again(study):
 
 def sum_of_others(row, study):
     """A second for each process that does not train, and what metrics take beside."""
-    to_do = sum(
-        row.count(stage)[0] for stage in ("dataset", "sequences", "metrics", "figure", "claim", "report")
-    )
+    to_do = sum(found for rule, (found, _) in counts(row).items() if rule != "train")
     measures = len(study.settings(EXPERIMENT, "cbp")["measures"])
-    return to_do + 2 * 0.001 * 6 * measures
+    return to_do + 2 * overheads.GATHERING * 6 * measures
 
 
 def test_stale_and_damaged_blocks_are_told_with_the_reason(study):
@@ -127,19 +133,49 @@ def test_stale_and_damaged_blocks_are_told_with_the_reason(study):
     bad = finish(study, "backprop", (0, 5))
     prepare(study)
     bad.write_bytes(bad.read_bytes()[:-1])
-    jobs = [job for job in Inventory(study, [EXPERIMENT]).jobs() if job.stage == "train"]
-    reasons = {(job.variant, job.block): job.reason for job in jobs}
-    assert reasons["cbp", (0, 3)] == "was trained by other code" and reasons["cbp", (4, 5)] == NEW
+    _, row = planned(study)
+    reasons = {(job.pair[1], job.wildcards["block"]): job.reason for job in row.to_do if job.rule == "train"}
+    assert set(reasons) == {("cbp", "0-3"), ("cbp", "4-5"), ("backprop", "0-3"), ("backprop", "4-5")}
+    assert reasons["cbp", "0-3"] == "was trained by other code"
+    assert reasons["cbp", "4-5"] == "missing output files"
+    assert row.count("train") == (4, 0)
     assert bad.exists()  # a plan changes nothing
-    lines = "\n".join(words.dry_run([planned(study).row(EXPERIMENT, [EXPERIMENT])]))
+    lines = "\n".join(words.dry_run([row]))
     assert "would train 4 blocks" in lines and "1 of cbp: was trained by other code" in lines
 
 
+def test_each_target_has_the_jobs_that_it_would_start(here):
+    """One dry run for all of them: what two experiments share counts for either, and once in the sum."""
+    study = config.load(Path("config.yaml"), scale="paper", results=str(here))
+    width, rate = "permuted_mnist_width", "permuted_mnist_rate"  # none is part of a plain run
+    listed = Jobs(study, [width, rate, ALL])
+
+    def tally(*targets):
+        found = [job.rule for job in listed.of(targets)]
+        return {rule: found.count(rule) for rule in ("dataset", "train", "report")}
+
+    assert tally(width) == {"dataset": 1, "train": 3, "report": 1} == tally(rate)
+    assert tally(width, rate) == {"dataset": 1, "train": 6, "report": 2}
+    plain = [name for name in study.experiments() if study.experiment(name).all_by_default]
+    assert tally(ALL)["train"] == sum(len(study.variants(name)) * seeds(study, name) for name in plain)
+
+
+def seeds(study, experiment):
+    """Blocks of a variant."""
+    return -(-len(study.seeds(experiment)) // study.block_size)
+
+
+def test_what_snakemake_refuses_is_told_in_its_words(study):
+    with pytest.raises(NoDryRun, match="permuted_digit"):
+        Jobs(study, ["permuted_digit"])
+
+
 def test_the_longest_chain_is_a_block_and_what_surrounds_it(study):
-    row = planned(study, cores=1000).row(EXPERIMENT, [EXPERIMENT])
+    _, row = planned(study, cores=1000)
     longest = 4 * 1797 * 20 * 1e-6 + 3
     assert longest < row.chain < longest + 7 and row.wall == row.chain
-    assert planned(study, cores=1).row(EXPERIMENT, [EXPERIMENT]).wall == pytest.approx(row.cpu)
+    _, row = planned(study, cores=1)
+    assert row.wall == pytest.approx(row.cpu)
 
 
 def test_jobs_are_dealt_to_cores_in_turn():
@@ -149,17 +185,16 @@ def test_jobs_are_dealt_to_cores_in_turn():
 
 
 def test_a_cost_that_is_not_known_is_not_made_up(study):
-    plan = planned(study, known=lambda kind: False)
-    row = plan.row(EXPERIMENT, [EXPERIMENT])
+    plan, row = planned(study, known=lambda kind: False)
     assert row.unknown == 4
     text = "\n".join([*table.lines([row], 2), *words.sources(plan)])
     assert "> " in text and "1 of cbp, permuted_digits: cost not known" in text and gpu.NO_FIGURES in text
 
 
-def kind(study, experiment, variant, scale_settings=None, seeds=30):
+def kind(study, experiment, variant, changes=None, seeds=30):
     settings = study.settings(experiment, variant, length=1)
-    for part, changes in (scale_settings or {}).items():
-        settings[part] = {**settings[part], **changes}
+    for part, values in (changes or {}).items():
+        settings[part] = {**settings[part], **values}
     return kinds.kind_of(settings, "fused", "cpu", seeds)
 
 
@@ -184,9 +219,9 @@ def test_a_neighbour_has_the_same_algorithm_and_about_the_same_size(study):
 def test_a_neighbour_s_time_goes_by_the_weights(study):
     wanted, near = (kind(study, EXPERIMENT, "cbp", {"network": {"hidden": [n]}}) for n in (100, 50))
     found = Table(study)
-    found.measured[near] = Measured(1e-6, 0.5, 0.1, 1000, 10, {})
+    found.measured[near] = Measured(1e-6, 1000, 0.1, 10, 1)
     source = costs.source(wanted, found, {wanted: 7400, near: 3700})
-    assert (source.measured.step, source.measured.task, source.measured.state) == (2e-6, 1.0, 2000)
+    assert (source.measured.step, source.measured.kept) == (2e-6, 2000)
     assert source.like == near and source.factor == 2
 
 
@@ -198,36 +233,33 @@ def test_one_of_each_family_comes_first(study):
 
 def test_wide_runs_need_memory_by_their_state(study):
     """Runs trained one by one leave their states, which are joined: twice all of them at the end."""
-    own = Measured(1.0, 0.0, 1.0, 10**9, 10, {})
+    own = costs.Source(Measured(1.0, 10**9, 1.0, 10, 1))
     settings = study.settings(EXPERIMENT, "cbp")
-    cost = costs.train(settings, kind(study, EXPERIMENT, "cbp"), 30, 1, 1000, costs.Source(own), Table(study))
-    assert cost.memory == 200_000_000 + 60 * 10**9
-    assert cost.checkpoints == 60 * 10**9  # two of every run
+    expense = costs.train(settings, kind(study, EXPERIMENT, "cbp"), 30, own, Table(study))
+    assert expense.memory == 200_000_000 + 60 * 10**9
+    assert expense.checkpoints == 60 * 10**9  # two of every run
 
 
 def test_what_a_run_file_takes_on_disk_is_as_written(study, tmp_path):
-    from perennial.estimate import overheads
-    from perennial.procedures import Measurement, Outcome
+    from perennial.jobs import training
+    from perennial.jobs.outcome import Outcome
+    from perennial.procedures import Series
 
-    series, settings = overheads._files(), study.settings(EXPERIMENT, "cbp", length=400)
-    found = Table(study)
-    found.overheads = Overheads(1.0, {}, *series)
-    values = {
-        name: 3 if name in ("dead_units", "effective_rank", "stable_rank") else 1
-        for name in settings["measures"]
-    }
-    made = {}
-    for name, count in costs.points(settings, values).items():
-        axis = {"task": np.arange(count)}
-        made[name] = Measurement(np.zeros((5, count)), ("task",), axis, "percent", "a few words", "somewhere")
-    path, outcome = tmp_path / "runs.h5", Outcome(made, {"weights": np.zeros((5, 1))}, 1)
+    settings = study.settings(EXPERIMENT, "cbp", length=400)
+    about = ("percent", "a few words", "somewhere")
+    made = []
+    for name, choice in settings["measures"].items():
+        shape = (400 // choice["every"], *[3] * len(registry.module("measures", name).AXES))
+        axes = {axis: np.arange(3) for axis in registry.module("measures", name).AXES}
+        made.append(Series(name, "task", [np.arange(shape[0])], [np.zeros(shape)] * 5, *about, axes))
+    path, outcome = tmp_path / "runs.h5", Outcome(made, {"weights": np.zeros((5, 1))})
 
     def fill(file):
         file.attrs.update({"seeds": np.arange(5), "settings": json.dumps(settings)})
-        overheads.training._fill(file, outcome, list(range(5)))
+        training._fill(file, outcome, list(range(5)))
 
     store.write(path, fill)
-    assert costs.run_file(settings, 5, values, found) == pytest.approx(path.stat().st_size, rel=0.3)
+    assert costs.run_file(settings, 5) == pytest.approx(path.stat().st_size, rel=0.3)
 
 
 def test_durations_sizes_and_amounts():
@@ -259,24 +291,33 @@ def test_gpu_seconds_come_from_the_table_or_not_at_all(study, tmp_path):
 
 def test_what_blocks_recorded_is_held_against_the_plan(study):
     finish(study, "cbp", (0, 3), cpu_seconds=1.0, peak_memory_bytes=2 * 10**8)
-    (line,) = recorded.lines(planned(study, past=True), [EXPERIMENT])
+    (line,) = recorded.lines(study, [EXPERIMENT], Table(study))
     assert line.startswith(f"{EXPERIMENT}: 1 finished blocks: planned 2 s CPU, recorded 1 s (2.14 x)")
-    assert recorded.lines(planned(study, past=True), []) == ["no finished blocks to compare with"]
+    assert recorded.lines(study, [], Table(study)) == ["no finished blocks to compare with"]
 
 
-def test_a_rehearsal_costs_what_training_costs(study, tmp_path):
-    """Planned seconds of a real block against those that it records."""
+def test_a_rehearsal_costs_what_training_costs(study):
+    """Planned seconds of a real course against those that it takes."""
     settings = study.settings(EXPERIMENT, "backprop", length=60)
-    one = kinds.kind_of(settings, "fused", "cpu", 2)
+    one = kinds.kind_of(settings, "fused", "cpu", 1)
     materials = timings.Materials(study)
     found = rehearsal.rehearse(one, settings, materials)
-    stream = rehearsal._stream(one, settings, materials, 1)
-    begin = time.process_time()
-    for index in range(60):
-        stream.task(index)
+    group = materials.group(settings, 1, one.engine, one.device)
+    begin, done = time.process_time(), 0
+    for run_steps in registry.module("procedures", "task_stream").start(group).pieces():
+        done += run_steps
     seconds = time.process_time() - begin
-    planned = found.step * 60 * materials.steps(settings) + found.task * 60
-    assert 0.5 < planned / seconds < 2
+    assert done == kinds.cost_of_run(settings).steps == 60 * 1797
+    assert 0.5 < found.step * done / seconds < 2
+
+
+def test_a_course_of_one_piece_is_timed_by_a_second_one(study):
+    settings = study.settings(EXPERIMENT, "backprop", length=1)
+    one = kinds.kind_of(settings, "fused", "cpu", 1)
+    found = rehearsal.rehearse(one, settings, timings.Materials(study))
+    assert 1e-8 < found.step < 1e-2 and found.runs == 1
+    weights = kinds.weight_bytes(settings)
+    assert weights < found.kept < 2 * weights  # plain descent keeps its weights and biases
 
 
 def test_a_plan_of_the_smoke_scale(here, capsys):

@@ -180,7 +180,7 @@ def test_a_file_without_a_record_is_one_line(tmp_path, capsys, name, words):
 def test_equal_runs_have_equal_checksums_whoever_made_them(folder, monkeypatch):
     """Another git state, other times: the same numbers, so nothing that is made from them is out of date."""
     before = lineage.read(folder / RUN)
-    monkeypatch.setattr(provenance, "git_state", lambda: "another")
+    monkeypatch.setattr(provenance, "git_state", lambda *folders: "another")
     train(folder)
     after = lineage.read(folder / RUN)
     assert after["git"] == "another" != before["git"]

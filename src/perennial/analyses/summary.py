@@ -15,7 +15,7 @@ import numpy as np
 
 from perennial.analyses import bins, student
 from perennial.errors import UserError
-from perennial.files import provenance, series, store
+from perennial.files import identity, provenance, series, store
 
 
 class SummaryError(UserError, ValueError):
@@ -34,6 +34,8 @@ class _Metric:
 
 @dataclass
 class _Gathered:
+    experiment: str
+    variant: str
     metrics: dict[str, _Metric] = field(default_factory=dict)
     settings: str | None = None
     first: Path | None = None  # the file that the others are held against
@@ -63,22 +65,23 @@ def summarise(
         code: hash of the code of this stage.
 
     Raises:
-        SummaryError: one line: a bad file, settings or shapes that differ, a missing or non-numeric entry.
+        SummaryError: one line: a bad file, a run of another variant, settings or shapes that differ, a missing or
+            non-numeric entry.
     """
     name = f"{experiment}/{variant}"
     wanted = sorted({int(seed) for seed in seeds})
     if not wanted:
         raise SummaryError(f"{name}: no seeds to summarise")
-    gathered = _Gathered()
+    gathered = _Gathered(experiment, variant)
     for path in sorted(map(Path, run_files)):
         _gather(path, set(wanted), gathered)
     missing = [seed for seed in wanted if seed not in gathered.seeds]
     if missing:
-        raise SummaryError(f"{name}: no run of seed {_listed(missing)} in the given run files")
+        raise SummaryError(f"{name}: no run of seed {identity.listed(missing)} in the given run files")
     for metric, found in gathered.metrics.items():
         absent = [seed for seed in wanted if seed not in found.values]
         if absent:
-            raise SummaryError(f"{name}: metric {metric} is missing for seed {_listed(absent)}")
+            raise SummaryError(f"{name}: metric {metric} is missing for seed {identity.listed(absent)}")
     inputs = {provenance.name_from(output, path): found for path, found in gathered.inputs.items()}
     made = provenance.record(
         "metrics", json.loads(gathered.settings or "{}"), code, inputs, libraries=("scipy",)
@@ -92,14 +95,11 @@ def summarise(
     _write(Path(output), wanted, gathered.metrics, about | _of_runs(gathered.roots), made)
 
 
-def _listed(seeds: list[int], most: int = 8) -> str:
-    more = f" and {len(seeds) - most} more" if len(seeds) > most else ""
-    return ", ".join(map(str, seeds[:most])) + more
-
-
 def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
     try:
         with store.open_checked(path) as file:
+            if reason := identity.mismatch(file.attrs, "run", gathered.experiment, gathered.variant):
+                raise SummaryError(f"{path}: {reason}")
             held = {int(seed) for seed in file.attrs["seeds"]}
             mine = sorted((held & wanted) - gathered.seeds)  # a seed held twice is the same run: take it once
             if not mine:
@@ -119,23 +119,11 @@ def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
 
 
 def _same_settings(path: Path, settings: str, gathered: _Gathered) -> None:
-    canonical = json.dumps(json.loads(settings), sort_keys=True)
     if gathered.settings is None:
-        gathered.settings, gathered.first = canonical, path
-    elif canonical != gathered.settings:
-        keys = _differing(json.loads(gathered.settings), json.loads(canonical))
-        raise SummaryError(f"{path}: its settings differ from those of {gathered.first} in {', '.join(keys)}")
-
-
-def _differing(a: Any, b: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the settings that differ."""
-    if not (isinstance(a, dict) and isinstance(b, dict)):
-        return [] if a == b else [prefix.rstrip(".") or "settings"]
-    return [
-        key
-        for name in sorted(set(a) | set(b))
-        for key in _differing(a.get(name, {}), b.get(name, {}), f"{prefix}{name}.")
-    ]
+        gathered.settings, gathered.first = settings, path
+    elif different := list(identity.differing(json.loads(settings), json.loads(gathered.settings))):
+        keys = ", ".join(key for key, _, _ in different)
+        raise SummaryError(f"{path}: its settings differ from those of {gathered.first} in {keys}")
 
 
 def _add(path: Path, seed: int, found: series.Stored, gathered: _Gathered) -> None:

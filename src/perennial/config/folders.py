@@ -111,16 +111,14 @@ def read(file: File, mistakes: Mistakes) -> dict[str, Entry]:
                 mistakes.of(entry.file).add("", f"there is another experiment '{name}' ({found[name].file})")
             found[name] = entry
     for name, values in file.experiments.items():
-        known = found.get(name)
-        if known is None and isinstance(values, Mapping) and "variants" not in values:
-            mistakes.unknown(
-                f"experiments.{name}", name, list(found)
-            )  # it was to be laid over one that is there
-        elif known is None:
-            found[name] = Entry(values, mistakes.file, f"experiments.{name}", None)
-        else:
+        known, path = found.get(name), f"experiments.{name}"
+        if known:
             both = f"{known.file} + {mistakes.file}"
             found[name] = Entry(laid_over(known.values, values), both, "", known.home)
+        elif isinstance(values, Mapping) and "variants" not in values:  # meant to lie over one that is there
+            mistakes.unknown(path, name, list(found))
+        else:
+            found[name] = Entry(values, mistakes.file, path, None)
     return found
 
 

@@ -67,12 +67,9 @@ def load(
 def _experiment(name: str, given: Entry, file: File, mistakes: Mistakes) -> Experiment | None:
     mistakes, path = mistakes.of(given.file), given.path
     entry = mistakes.validate(ExperimentEntry, given.values, under(path))
-    if not NAME.fullmatch(name) or name in RESERVED:
-        rule = f"must be a-z, 0-9 and _, and none of {', '.join(RESERVED)}"
-        mistakes.add(path, f"'{name}' is not allowed as a name ({rule})")
+    _check_name(name, path, mistakes)
     for figure in registry.modules(given.home / "figures") if given.home else []:
-        if not NAME.fullmatch(figure.stem) or figure.stem in RESERVED:
-            mistakes.of(shown(figure)).add("", "is not allowed as a name (a target has it, or no target can)")
+        _check_name(figure.stem, "", mistakes.of(shown(figure)))
     if entry is None:
         return None
     world = read_world(entry, path, mistakes)
@@ -91,6 +88,13 @@ def _experiment(name: str, given: Entry, file: File, mistakes: Mistakes) -> Expe
         home=given.home,
         file=given.file,
     )
+
+
+def _check_name(name: str, path: str, mistakes: Mistakes) -> None:
+    """Experiments and figures are targets, and parts of paths."""
+    if not NAME.fullmatch(name) or name in RESERVED:
+        rule = f"must be a-z, 0-9 and _, and none of {', '.join(RESERVED)}"
+        mistakes.add(path, f"'{name}' is not allowed as a name ({rule})")
 
 
 def _scales(

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -176,12 +176,8 @@ class Study:
 
     def judged(self, experiment: str) -> list[tuple[str, str]]:
         """What an experiment's claims are judged from: all its active variants, and active ones that they name."""
-        elsewhere = self.claims(experiment).elsewhere()
         own = [(experiment, variant) for variant in self.variants(experiment)]
-        active = [
-            pair for pair in elsewhere if pair[0] in self.experiments() and pair[1] in self.variants(pair[0])
-        ]
-        return own + [pair for pair in active if pair not in own]
+        return list(dict.fromkeys([*own, *self._only_active(self.claims(experiment).elsewhere())]))
 
     @cached_property
     def figure_modules(self) -> dict[str, str]:
@@ -213,12 +209,16 @@ class Study:
     @cached_property
     def shown(self) -> dict[str, list[tuple[str, str]]]:
         """Figures that show anything at the active scale: name -> (experiment, variant) pairs."""
-        needs = {name: self.figure(name).needs(self) for name in self.figure_modules}
+        needs = {name: self._only_active(self.figure(name).needs(self)) for name in self.figure_modules}
         return {name: pairs for name, pairs in needs.items() if pairs}
 
     def figures(self) -> dict[str, list[str]]:
         """Figures of the active scale: name -> the experiments that it shows."""
         return {name: list(dict.fromkeys(pair[0] for pair in pairs)) for name, pairs in self.shown.items()}
+
+    def _only_active(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        active = self.experiments()
+        return [pair for pair in pairs if pair[0] in active and pair[1] in self.variants(pair[0])]
 
     def _active(self, experiment: str) -> ScaleEntry:
         self.experiment(experiment)

@@ -32,6 +32,7 @@ PLUMBING = frozenset(
         "settings",
         "files",
         "files.compilation",
+        "files.identity",
         "files.provenance",
         "files.seams",
         "files.sink",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from perennial import datasets
 from perennial.config import Study
 from perennial.dag import blocks, stage_code
 from perennial.dag.blocks import Block
-from perennial.files import store
+from perennial.files import identity, store
 
 
 @dataclass
@@ -144,7 +142,10 @@ class Planner:
         if not self.disk.look or self.disk.has_record(path):
             return False
         settings = self.study.settings(experiment, variant)
-        return self._train_again(path, why_stale(path, settings, stage_code.train(settings)))
+        wanted = {"settings": settings, "code": stage_code.train(settings)}
+        with store.open_checked(path) as file:
+            reason = identity.mismatch(file.attrs, "run", experiment, variant, **wanted)
+        return self._train_again(path, reason)
 
     def _notice_other_data(self, path: Path, experiment: str, variant: str) -> None:
         """Data of the user's own are in no job's params: ask the block what it was trained on."""
@@ -162,17 +163,6 @@ class Planner:
         return bool(reason)
 
 
-def why_stale(path: Path, settings: dict[str, Any], code: str) -> str | None:
-    """Why a finished block does not belong to these settings and this code, or None when it does."""
-    with store.open_checked(path) as file:
-        recorded = json.loads(file.attrs.get("settings", "{}"))
-        recorded_code = str(file.attrs.get("code", ""))
-    different = differences(recorded, settings)
-    if different:
-        return f"was trained with other settings ({'; '.join(different[:3])})"
-    return "was trained by other code" if recorded_code != code else None
-
-
 def why_other_data(path: Path, checksum: str) -> str | None:
     """Why a data set file is not the one that the code asks for, or None when it is."""
     with store.open_checked(path) as file:
@@ -185,12 +175,3 @@ def why_trained_on_other_data(path: Path, checksum: str) -> str | None:
     with store.open_checked(path) as file:
         recorded = str(file.attrs.get("data_sha256", ""))
     return f"was trained on other data (sha256 {recorded or 'unknown'})" if recorded != checksum else None
-
-
-def differences(recorded: Any, wanted: Any, key: str = "") -> list[str]:
-    """`algorithm.step_size: 0.003 there, 0.01 wanted` for every key that differs."""
-    if isinstance(recorded, dict) and isinstance(wanted, dict):
-        keys = sorted(set(recorded) | set(wanted))
-        pairs = ((recorded.get(k, "nothing"), wanted.get(k, "nothing"), k) for k in keys)
-        return [line for a, b, k in pairs for line in differences(a, b, f"{key}.{k}" if key else k)]
-    return [] if recorded == wanted else [f"{key}: {recorded} there, {wanted} wanted"]

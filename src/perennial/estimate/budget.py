@@ -5,18 +5,16 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from perennial import procedures
 from perennial.config import Study
-from perennial.dag import blocks
-from perennial.estimate import costs, gpu, kinds
-from perennial.estimate.costs import Cost, Source
-from perennial.estimate.jobs import STAGES, Inventory, Job
+from perennial.dag import planning
+from perennial.estimate import costs, gpu, kinds, memo, overheads
+from perennial.estimate.costs import Expense, Source
+from perennial.estimate.dry_run import Job
 from perennial.estimate.kinds import Kind
 from perennial.estimate.timings import Timings
-from perennial.learning import engines
 
 
 @dataclass
@@ -24,7 +22,8 @@ class Row:
     """The budget of one target."""
 
     name: str
-    jobs: list[Job]
+    to_do: list[Job]
+    done: list[Job]
     steps: int = 0  #: run-steps to do
     steps_done: int = 0
     cpu: float = 0.0  #: seconds
@@ -38,10 +37,10 @@ class Row:
     wall: float = 0.0  #: seconds on the given cores
     unknown: int = 0  #: blocks whose cost is not known
 
-    def count(self, stage: str) -> tuple[int, int]:
+    def count(self, rule: str) -> tuple[int, int]:
         """Jobs to do and done."""
-        found = [bool(job.reason) for job in self.jobs if job.stage == stage]
-        return sum(found), len(found) - sum(found)
+        to_do, done = (sum(job.rule == rule for job in jobs) for jobs in (self.to_do, self.done))
+        return to_do, done
 
 
 @dataclass
@@ -50,125 +49,112 @@ class Budget:
 
     Args:
         study: the validated config.
-        inventory: of the experiments that are looked at.
+        jobs: those that are looked at; their kinds are timed.
         timings: of this machine.
         cores: that would work.
-        past: count what is done as if it were to be done, to compare with what was recorded.
     """
 
     study: Study
-    inventory: Inventory
+    jobs: list[Job]
     timings: Timings
     cores: int
-    past: bool = False
-    sources: dict[Kind, Source | None] = field(default_factory=dict)
+    sources: dict[Kind, Source | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._blocks = [job for job in self.inventory.jobs() if job.stage == "train"]
-        self._kinds = {job.path: self._kind(job) for job in self._blocks}
+        self.planner = planning.Planner(self.study)
+        self._kinds: dict[str, Kind] = {}  # by output
         self.weights: dict[Kind, int] = {}
         work: Counter[Kind] = Counter()
         settings: dict[Kind, dict[str, Any]] = {}
-        for job in filter(self._counts, self._blocks):
-            kind, own = self._kinds[job.path], self._settings(job)
-            weights, steps = self.timings.size(own)
-            self.weights[kind] = weights
-            settings.setdefault(kind, own)
-            work[kind] += weights * steps * own["length"] * _seeds(job)
+        for job in self.jobs:
+            if job.rule == "train":
+                kind, own = self._kind(job), self._settings(job)
+                run = kinds.cost_of_run(own)
+                self.weights[kind] = run.weights
+                settings.setdefault(kind, own)
+                work[kind] += run.weights * run.steps * len(job.seeds)
         self.timings.rehearse(dict(work), settings)
         self.sources = {kind: costs.source(kind, self.timings, self.weights) for kind in work}
+        for kind, found in self.sources.items():
+            if found and found.like:  # for training jobs that ask a cluster for time and memory
+                self.timings.known.put(memo.name_of_taken(kind.key, settings[kind]), asdict(found.measured))
         self.gpu_table = gpu.read()
 
-    def row(self, name: str, targets: Iterable[str]) -> Row:
-        """The budget of some experiments that are asked for together."""
-        row = Row(name, self.inventory.jobs(targets))
-        costs_of = [(job, self.cost(job)) for job in row.jobs if job.stage == "train"]
-        row.steps_done = sum(self._run_steps(job) for job, _ in costs_of if not self._counts(job))
-        trained = [(job, cost) for job, cost in costs_of if self._counts(job)]
-        row.steps = sum(self._run_steps(job) for job, _ in trained)
-        known = [cost for _, cost in trained if cost]
+    def row(self, name: str, to_do: list[Job], done: Iterable[Job] = ()) -> Row:
+        """The budget of some of the jobs.
+
+        Args:
+            name: of the row.
+            to_do: jobs that are among those looked at.
+            done: jobs that cost nothing any more.
+        """
+        row = Row(name, to_do, list(done))
+        row.steps_done = sum(self._run_steps(job) for job in row.done if job.rule == "train")
+        trained = [job for job in to_do if job.rule == "train"]
+        known = [found for job in trained if (found := self.block(job))]
+        others = [(job.rule, *self._other(job)) for job in to_do if job.rule != "train"]
+        seconds = sum(taken for _, taken, _ in others)
+        row.steps = sum(map(self._run_steps, trained))
         row.unknown = len(trained) - len(known)
-        others = [(job, self._other(job)) for job in row.jobs if job.stage != "train" and self._counts(job)]
-        row.cpu = sum(cost.cpu for cost in known) + sum(seconds for _, (seconds, _) in others)
-        row.files = sum(cost.files for cost in known) + sum(
-            n for job, (_, n) in others if job.stage != "sequences"
-        )
-        row.sequences = sum(n for job, (_, n) in others if job.stage == "sequences")
-        row.memory = max((cost.memory for cost in known), default=0)
-        row.checkpoints = sum(heapq.nlargest(self.cores, (cost.checkpoints for cost in known)))
-        row.chain = max((cost.cpu for cost in known), default=0.0) + self._longest(others)
-        row.wall = max(
-            row.chain,
-            schedule([c.cpu for c in known], self.cores) + sum(s for _, (s, _) in others) / self.cores,
-        )
+        row.cpu = sum(block.cpu for block in known) + seconds
+        row.sequences = sum(n for rule, _, n in others if rule == "sequences")
+        row.files = sum(block.files for block in known) + sum(n for _, _, n in others) - row.sequences
+        row.memory = max((block.memory for block in known), default=0)
+        row.checkpoints = sum(heapq.nlargest(self.cores, (block.checkpoints for block in known)))
+        row.chain = max((block.cpu for block in known), default=0.0) + _longest(others)
+        row.wall = max(row.chain, schedule([block.cpu for block in known], self.cores) + seconds / self.cores)
         self._on_gpu(row, trained)
         return row
 
-    def cost(self, job: Job) -> Cost | None:
-        """What a block costs; None when its kind is not known, or when it is done and not asked about."""
-        if not self._counts(job):
-            return None
-        kind, own = self._kinds[job.path], self._settings(job)
-        weights, steps = self.timings.size(own)
-        return costs.train(own, kind, _seeds(job), steps, weights, self.sources[kind], self.timings)
-
-    def _counts(self, job: Job) -> bool:
-        return bool(job.reason) or self.past
+    def block(self, job: Job) -> Expense | None:
+        """What a block costs; None when its kind is not known."""
+        kind = self._kind(job)
+        found = self.sources[kind]
+        return costs.train(self._settings(job), kind, len(job.seeds), found, self.timings) if found else None
 
     def _settings(self, job: Job) -> dict[str, Any]:
-        return self.study.settings(job.experiments[0], job.variant)
+        return self.study.settings(*job.pair)
 
     def _kind(self, job: Job) -> Kind:
-        """As it runs on a CPU, if it can: seconds of a GPU come from its own table."""
-        settings, device = self._settings(job), self.study.device
-        engine = engines.choose(
-            procedures.need(settings), self.study.engine, "cpu" if device == "auto" else device
-        )
-        return kinds.kind_of(
-            settings, engine, engines.device_of(engine, "cpu" if device == "auto" else device), _seeds(job)
-        )
+        path, study = job.outputs[0], self.study
+        if path not in self._kinds:
+            self._kinds[path] = kinds.kind_of(self._settings(job), study.engine, study.device, len(job.seeds))
+        return self._kinds[path]
 
     def _run_steps(self, job: Job) -> int:
-        own = self._settings(job)
-        return self.timings.size(own)[1] * own["length"] * _seeds(job)
+        return kinds.cost_of_run(self._settings(job)).steps * len(job.seeds)
 
     def _other(self, job: Job) -> tuple[float, float]:
         """CPU seconds and bytes of a job that does not train."""
-        start = self.timings.overheads.stages[job.stage]
-        if job.stage == "sequences":
-            experiment, variant = self.inventory.planner.users(job.path.parent.name)[0]
-            own, seeds = self.study.settings(experiment, variant), _seeds(job)
-            seconds, size = self.timings.sequence(own)
-            return start + seconds * own["length"] * seeds, size * own["length"] * seeds
-        if job.stage == "metrics":
-            own, seeds = self._settings(job), len(self.study.seeds(job.experiments[0]))
-            return costs.summary(own, seeds, self.timings), costs.metrics_file(own, seeds, self._values(job))
+        start = self.timings.stages[job.rule]
+        if job.rule == "sequences":
+            own = self.study.settings(*self.planner.users(job.wildcards["sequence"])[0])
+            (seconds, size), tasks = self.timings.sequence(own), own["length"] * len(job.seeds)
+            return start + seconds * tasks, size * tasks
+        if job.rule == "metrics":
+            own, seeds = self._settings(job), len(self.study.seeds(job.pair[0]))
+            gathering = overheads.GATHERING * seeds * len(own["measures"])
+            return start + gathering, costs.metrics_file(own, seeds)
         return start, 0.0
 
-    def _values(self, job: Job) -> dict[str, int]:
-        """How many numbers each measure of a variant gives, as far as its kind is known."""
-        for block in self._blocks:
-            if (block.experiments, block.variant) == (job.experiments, job.variant):
-                found = self.sources.get(self._kinds[block.path])
-                return found.measured.values if found else {}
-        return {}
-
-    def _longest(self, others: list[tuple[Job, tuple[float, float]]]) -> float:
-        """One job of each stage after the other: the longest."""
-        longest = {stage: 0.0 for stage in STAGES}
-        for job, (seconds, _) in others:
-            longest[job.stage] = max(longest[job.stage], seconds)
-        longest["figure"] = max(longest["figure"], longest.pop("claim"))  # side by side
-        return sum(longest.values())
-
-    def _on_gpu(self, row: Row, trained: list[tuple[Job, Cost | None]]) -> None:
+    def _on_gpu(self, row: Row, trained: list[Job]) -> None:
         """Add up the seconds of a GPU, where its table has the algorithm."""
-        for job, _ in trained:
+        for job in trained:
             own = self._settings(job)
-            seconds = gpu.seconds_per_run_step(self.gpu_table, own, self.timings.size(own)[0])
+            weights, run_steps = kinds.cost_of_run(own).weights, self._run_steps(job)
+            seconds = gpu.seconds_per_run_step(self.gpu_table, own, weights)
             if seconds is not None:
-                row.gpu = (row.gpu or 0.0) + seconds * self._run_steps(job)
-                row.gpu_of += self._run_steps(job)
+                row.gpu = (row.gpu or 0.0) + seconds * run_steps
+                row.gpu_of += run_steps
+
+
+def _longest(others: list[tuple[str, float, float]]) -> float:
+    """Seconds of one job of each stage after the other, each time the longest."""
+    longest = dict.fromkeys(overheads.STAGES, 0.0)
+    for rule, seconds, _ in others:
+        longest[rule] = max(longest[rule], seconds)
+    longest["figure"] = max(longest["figure"], longest.pop("claim"))  # side by side
+    return sum(longest.values())
 
 
 def schedule(seconds: list[float], cores: int) -> float:
@@ -177,11 +163,3 @@ def schedule(seconds: list[float], cores: int) -> float:
     for job in seconds:
         heapq.heapreplace(free, free[0] + job)
     return max(free)
-
-
-def _seeds(job: Job) -> int:
-    if job.block is None:
-        found = blocks.NAME.fullmatch(job.path.name)
-        assert found is not None
-        return len(blocks.seeds_of((int(found[1]), int(found[2]))))
-    return len(blocks.seeds_of(job.block))

@@ -5,23 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from perennial import registry
-from perennial.estimate import kinds
+from perennial.estimate import kinds, overheads
 from perennial.estimate.kinds import Kind
 from perennial.estimate.rehearsal import Measured
 from perennial.estimate.timings import Timings
-from perennial.learning import engines
-
-BIG = 1 << 20  # bytes of a table above which it counts in memory
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One training job."""
+class Expense:
+    """What one training job takes."""
 
-    steps: int  #: run-steps
     cpu: float  #: seconds, with the start of its process
     memory: int  #: bytes at its peak
     files: float  #: bytes of its run file
@@ -45,83 +39,42 @@ def source(kind: Kind, timings: Timings, weights: dict[Kind, int]) -> Source | N
     if other is None:
         return None
     its, factor = timings.measured[other], weights[kind] / weights[other]
-    scaled = replace(its, step=its.step * factor, task=its.task * factor, state=round(its.state * factor))
-    return Source(scaled, other, factor)
+    return Source(replace(its, step=its.step * factor, kept=round(its.kept * factor)), other, factor)
 
 
-def train(
-    settings: dict[str, Any],
-    kind: Kind,
-    seeds: int,
-    steps: int,
-    weights: int,
-    found: Source | None,
-    timings: Timings,
-) -> Cost | None:
-    """The cost of one block.
+def train(settings: dict[str, Any], kind: Kind, seeds: int, found: Source, timings: Timings) -> Expense:
+    """What one block takes.
 
     Args:
         settings: of its variant.
         kind: of its runs.
         seeds: of the block.
-        steps: updates of one run in one task.
-        weights: of one run's network.
-        found: where its timing comes from; None: the cost is not known.
+        found: where its timing comes from.
     """
-    if found is None:
-        return None
-    own, run_steps = found.measured, steps * settings["length"] * seeds
-    start, base = timings.starts[kind.engine]
-    cpu = (
-        timings.overheads.stages["train"]
-        + start
-        + run_steps * own.step
-        + settings["length"] * seeds * own.task
-    )
-    one = weights * np.dtype(settings["precision"]).itemsize
-    memory = base + (2 * own.table if own.table > BIG else 0) + _of_runs(kind, seeds, own.state, one)
-    kept = 2 * seeds * own.state if cpu > timings.study.checkpoint_seconds else 0
-    return Cost(run_steps, cpu, memory, run_file(settings, seeds, own.values, timings), kept)
+    run, (start, base) = kinds.cost_of_run(settings), timings.start(kind)
+    cpu = timings.stages["train"] + start + run.steps * seeds * found.measured.step
+    kept = 2 * seeds * found.measured.kept if cpu > timings.study.checkpoint_seconds else 0
+    runs = kinds.held(kind.engine, seeds, found.measured.kept, kinds.weight_bytes(settings))
+    return Expense(cpu, base + runs, run_file(settings, seeds), kept)
 
 
-def _of_runs(kind: Kind, seeds: int, state: int, weights: int) -> int:
-    """Bytes of a block's runs at their peak.
-
-    Runs that are trained one by one leave their last states behind, which are joined at the end: twice all of
-    them. Before that, the last one is held three times. A stack has its state, a copy of it at the end, and three
-    arrays of the size of its weights within a step.
-    """
-    if kind.engine in engines.ONE_BY_ONE:
-        return max(2 * seeds * state, (seeds + 3) * state)
-    return seeds * (2 * state + 3 * weights)
-
-
-def points(settings: dict[str, Any], values: dict[str, int]) -> dict[str, int]:
+def numbers(settings: dict[str, Any]) -> dict[str, int]:
     """How many numbers of one seed each measure leaves in a file."""
+    layers = sum(len(value) for value in settings["network"].values() if isinstance(value, list))
+    each = {"layer": layers, "epoch": settings["procedure"].get("epochs", 1)}
     found = {}
     for name, choice in settings["measures"].items():
-        times = settings["length"] / choice["every"]
-        binned = (
-            registry.module("measures", name).KIND != "internals"
-            and not registry.module("measures", name).AXES
-        )
-        whole = int(times) if binned else int(np.ceil(times))
-        found[name] = whole * values.get(name, 1)
+        found[name] = -(-settings["length"] // choice["every"])
+        for axis in registry.module("measures", name).AXES:
+            found[name] *= each.get(axis, 1)
     return found
 
 
-def run_file(settings: dict[str, Any], seeds: int, values: dict[str, int], timings: Timings) -> float:
+def run_file(settings: dict[str, Any], seeds: int) -> float:
     """Bytes of a run file."""
-    own = points(settings, values)
-    each = sum(8 * n + timings.overheads.series for n in own.values())
-    return timings.overheads.file + seeds * each
+    return overheads.FILE + seeds * sum(8 * n + overheads.SERIES for n in numbers(settings).values())
 
 
-def metrics_file(settings: dict[str, Any], seeds: int, values: dict[str, int]) -> float:
+def metrics_file(settings: dict[str, Any], seeds: int) -> float:
     """Bytes of a metrics file: the values of all seeds, four statistics, and the axes."""
-    return sum(8 * n * (seeds + 4) + 8 * settings["length"] for n in points(settings, values).values())
-
-
-def summary(settings: dict[str, Any], seeds: int, timings: Timings) -> float:
-    """CPU seconds of a metrics job."""
-    return timings.overheads.stages["metrics"] + timings.overheads.summary * seeds * len(settings["measures"])
+    return sum(8 * n * (seeds + 4) + 8 * settings["length"] for n in numbers(settings).values())

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from perennial import procedures
-from perennial.learning import engines
+from perennial.estimate import kinds
 
 FILE = Path(__file__).parents[3] / "benchmarks" / "gpu.json"
 NO_FIGURES = "no GPU figures: benchmarks/gpu.py has not been run"
@@ -33,7 +32,7 @@ def seconds_per_run_step(table: dict[str, Any], settings: dict[str, Any], weight
     rows = [row for row in rows if row.get("network", "mlp") == network]
     if network != "mlp":
         rows = [row for row in rows if row["weights"] == weights]
-    if not rows or not engines.is_wide(need := procedures.need(settings)) or engines.fits("graphed", need):
+    if not rows or not kinds.gains_from_gpu(settings):
         return None
 
     def distance(row: dict[str, Any]) -> tuple[float, ...]:

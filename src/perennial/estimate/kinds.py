@@ -5,6 +5,7 @@ A kind that was not measured is estimated from its nearest measured neighbour, b
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from perennial import procedures, registry
 from perennial.learning import engines
+from perennial.procedures import Cost
 
 FAR = 30.0  # times as many weights, or as few, beyond which a neighbour tells nothing
 
@@ -38,17 +41,56 @@ class Kind:
 
 
 def kind_of(settings: dict[str, Any], engine: str, device: str, seeds: int) -> Kind:
-    """The kind of a block.
+    """The kind of a block, as it runs on a CPU if it can: seconds of a GPU come from a table of their own.
 
     Args:
         settings: canonical settings of the variant.
-        engine, device: as chosen, not `auto`.
+        engine, device: as the config has them.
         seeds: of the block.
     """
+    need, device = procedures.need(settings), "cpu" if device == "auto" else device
+    engine = engines.choose(need, engine, device) if need else "stacked"
     algorithm = {key: _kind_of_value(value) for key, value in settings["algorithm"].items()}
     own = {key: value for key, value in settings.items() if key not in ("algorithm", "length")}
     text = json.dumps({**own, "algorithm": algorithm}, sort_keys=True)
     return Kind(engine, device, 1 if engine in engines.ONE_BY_ONE else seeds, text)
+
+
+def cost_of_run(settings: dict[str, Any]) -> Cost:
+    """Steps, memory and weights of one run of a variant, as its procedure says."""
+    return _cost_of_run(json.dumps(settings))
+
+
+@functools.cache
+def _cost_of_run(settings: str) -> Cost:
+    own = json.loads(settings)
+    return registry.module("procedures", own["procedure"]["name"]).cost(own)
+
+
+def held(engine: str, seeds: int, state: int, weights: int) -> int:
+    """Bytes of a block's runs at their peak.
+
+    Runs that are trained one by one leave their last states behind, which are joined at the end: twice all of
+    them. Before that, the last one is held three times. A stack has its state, a copy of it at the end, and three
+    arrays of the size of its weights within a step.
+
+    Args:
+        state, weights: bytes of one run.
+    """
+    if engine in engines.ONE_BY_ONE:
+        return max(2 * seeds, seeds + 3) * state
+    return seeds * (2 * state + 3 * weights)
+
+
+def weight_bytes(settings: dict[str, Any]) -> int:
+    """Bytes of one run's weights."""
+    return cost_of_run(settings).weights * np.dtype(settings["precision"]).itemsize
+
+
+def gains_from_gpu(settings: dict[str, Any]) -> bool:
+    """Whether a variant would be given to a GPU where there is one."""
+    need = procedures.need(settings)
+    return need is not None and engines.is_wide(need) and engines.fits("graphed", need) is None
 
 
 def _kind_of_value(value: Any) -> Any:
@@ -93,7 +135,8 @@ def nearest(kind: Kind, measured: Iterable[Kind], weights: Mapping[Kind, int]) -
         its = other.settings
         choices = sum(its["algorithm"].get(key) == value for key, value in own["algorithm"].items())
         apart = abs(np.log(weights[other] / weights[kind]))
-        same = [its[part] == own[part] for part in ("network", "procedure", "problem", "precision")]
+        parts = ("network", "procedure", *registry.WORLDS, "precision")
+        same = [its.get(part) == own.get(part) for part in parts]
         return (choices, -apart, *map(float, same), -abs(other.runs - kind.runs))
 
     return max(filter(near, measured), key=likeness, default=None)

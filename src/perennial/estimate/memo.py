@@ -14,19 +14,24 @@ from perennial.dag import code_hash, stage_code
 from perennial.files import provenance, store
 
 
+def folder() -> Path:
+    """Where timings are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "perennial" / "plan"
+
+
 class Memo:
     """Timings by name. A file that cannot be read counts as empty; one that cannot be written is let be.
 
     Args:
-        folder: of the file.
+        place: folder of the file; the user's own where none is given.
         fresh: forget what is there.
     """
 
-    def __init__(self, folder: Path, fresh: bool = False) -> None:
+    def __init__(self, place: Path | None = None, fresh: bool = False) -> None:
         machine = {"device": provenance.device(), "node": platform.node(), "cores": os.cpu_count()}
         self.about = json.dumps({**machine, "versions": provenance.versions()}, sort_keys=True)
         mark = hashlib.sha256(self.about.encode()).hexdigest()[:8]
-        self.path = folder / f"timings-{mark}.json"
+        self.path = (place or folder()) / f"timings-{mark}.json"
         self.found: dict[str, Any] = {} if fresh else self._read()
 
     def get(self, name: str) -> Any:
@@ -54,6 +59,11 @@ def name_of_kind(key: str, settings: dict[str, Any]) -> str:
     """A kind and the code that trains it: other code is timed anew."""
     modules = [*stage_code.train_modules(settings), "perennial.estimate.rehearsal"]
     return f"{code_hash.digest(modules)} {key}"
+
+
+def name_of_taken(key: str, settings: dict[str, Any]) -> str:
+    """A kind that was not timed, but taken from another."""
+    return f"taken {name_of_kind(key, settings)}"
 
 
 def name_of_overheads() -> str:

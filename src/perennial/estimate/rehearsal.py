@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from perennial import registry
-from perennial.errors import UserError
+from perennial.estimate import kinds
 from perennial.estimate.kinds import Kind
-from perennial.estimate.materials import MOST_TASKS, Materials
+from perennial.estimate.materials import Materials
+from perennial.files import provenance
 from perennial.learning import tree
-from perennial.learning.engines import stacked
-from perennial.procedures import Group
+from perennial.procedures import Course, Group
 
-SECONDS = 0.25  # of CPU time that a rehearsal trains
-CHEAP = 0.1  # seconds of a task, below which whole tasks are rehearsed
+SECONDS = 0.25  # of CPU time that a rehearsal trains at least
+SHORT = 1.0  # seconds below which a measurement is taken twice: the first time it loads libraries
 LARGE = 120_000_000  # bytes of a network's weights, above which it is not built: its cost goes by its weights
 FEW = 2  # runs of a stack that are tried first
 LIGHT = 0.005  # seconds of a run-step, below which the whole stack is rehearsed
@@ -27,145 +27,101 @@ LIGHT = 0.005  # seconds of a run-step, below which the whole stack is rehearsed
 class Measured:
     """What a kind costs. Times are CPU seconds."""
 
-    step: float  #: of one run-step
-    task: float  #: of one task of one run, beside its steps
-    first: float  #: until the first step was done: building, compiling or loading
-    state: int  #: bytes of one run's weights, optimiser and algorithm
-    table: int  #: bytes of a task's table
-    values: dict[str, int]  #: numbers of each measure at one time
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
-        return asdict(self)
+    step: float  #: of one run-step, with all that comes between steps
+    kept: int  #: bytes of one run's checkpoint
+    start: float  #: in a fresh process, until it trains: data, compiling or loading
+    memory: int  #: bytes of the process at its peak until then
+    runs: int  #: that it had trained until then
 
 
-def fits(kind: Kind, weights: int) -> bool:
+def fits(settings: dict[str, Any]) -> bool:
     """Whether a network is small enough to be built for a rehearsal."""
-    return weights * np.dtype(kind.settings["precision"]).itemsize <= LARGE
+    return kinds.weight_bytes(settings) <= LARGE
 
 
 def rehearse(kind: Kind, settings: dict[str, Any], materials: Materials) -> Measured:
-    """Build the runs of a kind and train them for some tenths of a second.
+    """Start runs of a kind and train them for some tenths of a second.
 
     Args:
         kind: its engine, device and stack.
         settings: of one of its variants.
-        materials: data and problems.
-
-    Raises:
-        NoRehearsal: the kind's procedure is not made of tasks.
+        materials: data and sequences.
     """
-    begin = time.process_time()
-    runs = min(kind.runs, FEW)
-    stream = _stream(kind, settings, materials, runs)
-    tasks = [stream._task(problem, 0) for problem in stream.problems]
-    stream.learner.train(tasks, 0, 0, 1)
-    first = time.process_time() - begin
-    step = _chunks(stream, tasks)
-    if runs < kind.runs and step < LIGHT:  # what each step takes beside its arithmetic is shared by the stack
-        runs = kind.runs
-        stream = _stream(kind, settings, materials, runs)
-        tasks = [stream._task(problem, 0) for problem in stream.problems]
-        step = _chunks(stream, tasks)
-    steps = tasks[0].steps
-    piece = min(stream._piece(steps), steps)
-    inside, values = _internals(stream, settings, tasks, -(-steps // piece))
-    task = _seconds(lambda: stream._task(stream.problems[0], 0)) + inside
-    if runs * steps * step < CHEAP:
-        step, task = _whole_tasks(stream, settings, runs * steps), 0.0
-    elif runs * piece * step < CHEAP:
-        step = _whole_pieces(stream, runs)
-    state = sum(array.nbytes for array in _leaves(stream.learner.state())) // runs
-    return Measured(step, task, first, state, tasks[0].inputs.nbytes, values)
+    runs, begin = min(kind.runs, FEW), time.process_time()
+    found = _timed(materials.group(settings, runs, kind.engine, kind.device), begin)
+    if (
+        runs < kind.runs and found.step < LIGHT
+    ):  # what each step takes beside its arithmetic is shared by the stack
+        whole = _timed(materials.group(settings, kind.runs, kind.engine, kind.device), begin)
+        found = replace(found, step=whole.step, kept=whole.kept)
+    return found
 
 
-class NoRehearsal(UserError, ValueError):
-    """A kind of runs that cannot be rehearsed; the message says why."""
+def _timed(group: Group, begin: float) -> Measured:
+    """The first piece of a course compiles, so those after it are timed; where there is but one, that of another.
+
+    What is measured of the weights comes before a task, and may take longer than pieces of it: it is timed apart.
+    """
+    settings, runs = group.settings, len(group.seeds)
+    inside = {name: choice for name, choice in settings["measures"].items() if _is_internal(name)}
+    others = {name: choice for name, choice in settings["measures"].items() if name not in inside}
+    bare = _measuring(group, others)
+    course = _start(bare)
+    pieces = course.pieces()
+    first = next(pieces)
+    spent, memory = time.process_time() - begin, provenance.peak_memory_bytes()
+    kept = sum(array.nbytes for _, array in tree.leaves(course.snapshot())) // runs
+    step = trained = _seconds_per_run_step(itertools.chain(pieces, _start(bare).pieces()))
+    steps_of_task = course.total / settings["length"] / runs
+    for every in {choice["every"] for choice in inside.values()}:
+        own = {name: choice for name, choice in inside.items() if choice["every"] == every}
+        seconds = _seconds_before_task(_measuring(group, {**others, **own}), first * trained)
+        step += seconds / every / steps_of_task
+    return Measured(step, kept, max(spent - first * trained, 0.0), memory, runs)
 
 
-def _stream(kind: Kind, settings: dict[str, Any], materials: Materials, runs: int) -> Any:
-    """A group of runs at its beginning: what the procedure's `run` makes, see `perennial.procedures._tasks`."""
-    seeds = list(range(runs))
-    met = [materials.sequence(settings, seed) for seed in seeds]
-    group = Group(settings, seeds, met, materials.dataset(settings), kind.engine, kind.device)
-    return registry.module("procedures", settings["procedure"]["name"]).start(group)
+def _measuring(group: Group, measures: dict[str, Any]) -> Group:
+    return replace(group, settings={**group.settings, "measures": measures})
 
 
-def _chunks(stream: Any, tasks: list[Any]) -> float:
-    """Seconds per run-step: parts of a task, each twice as long as the one before, until one was long enough."""
-    steps, start, length = tasks[0].steps, 0, 1
-    while True:
-        stop = min(start + length, steps)
-        begin = time.process_time()
-        stream.learner.train(tasks, 0, start, stop)
-        seconds = time.process_time() - begin
-        if stop == steps or seconds > SECONDS / 2:
-            return seconds / (stop - start) / len(tasks)
-        start, length = stop, 2 * length
+def _start(group: Group) -> Course:
+    return registry.module("procedures", group.settings["procedure"]["name"]).start(group)
 
 
-def _whole_pieces(stream: Any, runs: int) -> float:
-    """Seconds per run-step of whole pieces of a task, with the tests between them; the first opens the task."""
-    pieces = stream.pieces_of(0)
-    next(pieces)
+def _is_internal(measure: str) -> bool:
+    return registry.module("measures", measure).KIND == "internals"
+
+
+def _seconds_per_run_step(pieces: Iterator[int]) -> float:
+    """As many pieces as take long enough."""
     done, begin = 0, time.process_time()
-    for steps in pieces:
-        done += steps
+    for run_steps in pieces:
+        done += run_steps
         if time.process_time() - begin > SECONDS:
             break
-    return (time.process_time() - begin) / (done * runs)
+    return (time.process_time() - begin) / done
 
 
-def _whole_tasks(stream: Any, settings: dict[str, Any], run_steps: int) -> float:
-    """Seconds per run-step of whole tasks, with all that is measured and reset between them."""
-    often = max((choice["every"] for choice in settings["measures"].values()), default=1)
-    most, done, begin = min(settings["length"], MOST_TASKS), 0, time.process_time()
-    while True:
-        for index in range(done, min(done + often, most)):
-            list(stream.pieces_of(index))
-            done += 1
-        seconds = time.process_time() - begin
-        if seconds > SECONDS or done == most:
-            return seconds / (done * run_steps)
+_KNOWN: dict[str, float] = {}  # in this process: ranks of wide layers take seconds
 
 
-_KNOWN: dict[str, tuple[float, dict[str, int]]] = {}  # in this process: ranks of wide layers take seconds
+def _seconds_before_task(group: Group, piece: float) -> float:
+    """Seconds for one run of what comes before its first task.
 
-
-def _internals(
-    stream: Any, settings: dict[str, Any], tasks: list[Any], pieces: int
-) -> tuple[float, dict[str, int]]:
-    """Seconds of measuring the internals of one run, meaned over tasks, and how many numbers each measure gives."""
-    key = str([settings[part] for part in ("network", "problem", "measures", "precision")])
-    if key in _KNOWN:
-        return _KNOWN[key]
-    every = {
-        n: c["every"]
-        for n, c in settings["measures"].items()
-        if registry.module("measures", n).KIND == "internals"
-    }
-    values = {name: pieces if registry.module("measures", name).AXES else 1 for name in settings["measures"]}
-    total, begin = 0.0, time.process_time()
-    own = tree.run_of(stream.learner.state(), 0)
-    x = stream.problems[0].probe(tasks[0]).astype(settings["precision"])
-    features = stacked.probe(settings["algorithm"], stream.networks, own, x)
-    weights = {name: w[0] for name, w in own["weights"].items()}
-    shown = time.process_time() - begin
-    for name, often in every.items():
-        begin = time.process_time()
-        values[name] = int(np.size(registry.module("measures", name).measure(weights, features)))
-        total += (time.process_time() - begin) / often
-    _KNOWN[key] = total + (shown / min(every.values()) if every else 0.0), values
+    Args:
+        piece: seconds of the first piece without that.
+    """
+    parts = (*registry.WORLDS, "network", "measures", "precision")
+    key = str([group.settings.get(part) for part in parts])
+    if key not in _KNOWN:
+        found = [_seconds_of_first_piece(group)]
+        if found[0] < SHORT:
+            found.append(_seconds_of_first_piece(group))
+        _KNOWN[key] = max(min(found) - piece, 0.0) / len(group.seeds)
     return _KNOWN[key]
 
 
-def _seconds(function: Any) -> float:
-    begin = time.process_time()
-    function()
+def _seconds_of_first_piece(group: Group) -> float:
+    pieces, begin = _start(group).pieces(), time.process_time()
+    next(pieces)
     return time.process_time() - begin
-
-
-def _leaves(tree: Any) -> list[np.ndarray]:
-    if isinstance(tree, dict):
-        return [leaf for branch in tree.values() for leaf in _leaves(branch)]
-    return [tree]

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perennial import registry
 from perennial.config import Study
+from perennial.dag.stage_code import dataset_of
 from perennial.estimate import kinds, memo, overheads, rehearsal, worker
 from perennial.estimate.kinds import Kind
-from perennial.estimate.materials import MOST_TASKS, Materials
+from perennial.estimate.materials import Materials, shortened
 from perennial.estimate.rehearsal import Measured
 from perennial.jobs import sequences
 
@@ -39,34 +41,34 @@ class Timings:
     say: Callable[[str], object]
     measured: dict[Kind, Measured] = field(default_factory=dict)
     why_not: dict[Kind, str] = field(default_factory=dict)  #: kinds that were not timed
-    starts: dict[str, tuple[float, int]] = field(default_factory=dict)  #: engine -> seconds, bytes
+    starts: dict[tuple[str, str | None], tuple[float, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.materials = Materials(self.study)
-        self.overheads = overheads.Overheads(
-            **self._once(memo.name_of_overheads(), lambda: vars(overheads.measure()))
-        )
-
-    def size(self, settings: dict[str, Any]) -> tuple[int, int]:
-        """Weights of a run's network and steps of a task."""
-        found = self._once(
-            memo.name_of_kind(f"size {_parts(settings)}", settings),
-            lambda: [self.materials.weights(settings), self.materials.steps(settings)],
-        )
-        return found[0], found[1]
+        self.stages: dict[str, float] = self._once(memo.name_of_overheads(), overheads.measure)
 
     def sequence(self, settings: dict[str, Any]) -> tuple[float, float]:
-        """CPU seconds and bytes of one task of one seed's sequence."""
-        problem, tasks = settings["problem"], min(settings["length"], MOST_TASKS)
+        """CPU seconds and bytes of one seed's sequence, for each task or other unit of its length."""
+        own = shortened(settings)
+        met = {part: own[part] for part in (*registry.WORLDS, "length") if part in own}
 
         def make() -> list[float]:
             with tempfile.TemporaryDirectory() as folder:
                 path, begin = Path(folder) / "sequence.h5", time.process_time()
-                sequences.make_block({"problem": problem, "length": tasks}, [0], path)
-                return [(time.process_time() - begin) / tasks, path.stat().st_size / tasks]
+                sequences.make_block(met, [0], path)
+                return [(time.process_time() - begin) / own["length"], path.stat().st_size / own["length"]]
 
-        found = self._once(memo.name_of_kind(f"sequence {tasks} {problem}", settings), make)
+        found = self._once(memo.name_of_kind(f"sequence {met}", settings), make)
         return found[0], found[1]
+
+    def start(self, kind: Kind) -> tuple[float, int]:
+        """CPU seconds and bytes of memory of a process until it trains, loops compiled before and runs left out.
+
+        Measured for each engine and data set; where these were not, the most of the engine's others.
+        """
+        same = [found for (engine, _), found in self.starts.items() if engine == kind.engine]
+        exact = self.starts.get((kind.engine, dataset_of(kind.settings)))
+        return exact or (max(seconds for seconds, _ in same), max(memory for _, memory in same))
 
     def rehearse(self, work: dict[Kind, float], settings: dict[Kind, dict[str, Any]]) -> None:
         """Time the kinds, or look them up.
@@ -87,8 +89,7 @@ class Timings:
                 if kind not in self.measured and kind not in self.why_not:
                     self.why_not[kind] = LEFT
                     self.known.put(memo.name_of_kind(kind.key, own), {"left": self.seconds})
-        for engine in {kind.engine for kind in self.measured}:
-            self.starts[engine] = self._start(engine, settings)
+        self._measure_starts(settings)
         self.known.save()
 
     def _take(self, settings: dict[Kind, dict[str, Any]]) -> Callable[[Kind, dict], object]:
@@ -100,7 +101,7 @@ class Timings:
 
     def _recall(self, kind: Kind, settings: dict[str, Any]) -> bool:
         """Whether there is nothing to time: it is known, or cannot be timed."""
-        if not rehearsal.fits(kind, self.size(settings)[0]):
+        if not rehearsal.fits(settings):
             self.why_not[kind] = "too large to build"
         elif not self.materials.has_data(settings):
             self.why_not[kind] = "its data set is not there"
@@ -114,25 +115,24 @@ class Timings:
         if reason := answer.get("error") or ("left" in answer and LEFT):
             self.why_not[kind] = reason
         else:
-            self.measured[kind] = Measured(**{key: answer[key] for key in Measured.__dataclass_fields__})
+            self.measured[kind] = Measured(**answer)
 
-    def _start(self, engine: str, settings: dict[Kind, dict[str, Any]]) -> tuple[float, int]:
-        """Seconds and bytes of a fresh process of an engine up to its first step, loops compiled before."""
-        mine = [kind for kind in self.measured if kind.engine == engine]
-        least = min(mine, key=lambda kind: (self.measured[kind].table, self.measured[kind].state, kind.key))
-        name = memo.name_of_kind(f"start {engine}", settings[least])
-        found = self._once(name, lambda: list(worker.start_up(self.study, (least, settings[least]))))
-        own = self.measured[least]
-        return found[0], max(found[1] - 2 * own.table - 6 * own.state, 0)
+    def _measure_starts(self, settings: dict[Kind, dict[str, Any]]) -> None:
+        """Start a process of each engine with each data set, for the smallest runs there are."""
+        small = sorted(self.measured, key=lambda kind: kinds.cost_of_run(settings[kind]).memory, reverse=True)
+        for (engine, data), kind in {
+            (kind.engine, dataset_of(kind.settings)): kind for kind in small
+        }.items():
+            own = settings[kind]
+            name = memo.name_of_kind(f"start {engine} {data}", own)
+            found = Measured(**self._once(name, lambda: worker.start_up(self.study, (kind, own))))  # noqa: B023
+            memory = found.memory - found.runs * kinds.cost_of_run(own).memory
+            self.starts[engine, data] = found.start, max(memory, 0)
 
     def _once(self, name: str, measure: Callable[[], Any]) -> Any:
         if self.known.get(name) is None:
             self.known.put(name, measure())
         return self.known.get(name)
-
-
-def _parts(settings: dict[str, Any]) -> str:
-    return str([settings[part] for part in ("problem", "procedure", "network")])
 
 
 def cores_here() -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from perennial import registry
+from perennial.dag.stage_code import dataset_of
 from perennial.estimate import gpu
 from perennial.estimate.budget import Budget, Row
 from perennial.estimate.kinds import Kind
@@ -21,12 +23,12 @@ def dry_run(rows: Iterable[Row]) -> list[str]:
 
 
 def _of_row(row: Row) -> list[str]:
-    if not any(job.reason for job in row.jobs):
-        return [f"{row.name}: nothing to do"]
+    if all(job.rule == "report" and not job.outputs for job in row.to_do):
+        return [f"{row.name}: nothing to do"]  # its target always looks at the report again
     why: dict[str, list[str]] = {}
-    for job in row.jobs:
-        if job.stage == "train" and job.reason:
-            why.setdefault(job.reason, []).append(job.variant)
+    for job in row.to_do:
+        if job.rule == "train":
+            why.setdefault(job.reason, []).append(job.pair[1])
     to_do, done = row.count("train")
     kept = f", keep {done:,}" if done else ""
     lines = [f"{row.name}: would train {_some(to_do, 'block')}{kept}"]
@@ -34,7 +36,7 @@ def _of_row(row: Row) -> list[str]:
         lines.append(f"  {len(variants):,} of {_named(list(dict.fromkeys(variants)))}: {reason}")
     if len(why) > MOST:
         lines.append(f"  and others for {len(why) - MOST} more reasons")
-    counts = [(row.count(stage)[0], name) for stage, name in OTHERS.items()]
+    counts = [(row.count(rule)[0], name) for rule, name in OTHERS.items()]
     lines.append("  then make " + ", ".join(_some(n, name) for n, name in counts if n))
     return lines
 
@@ -70,9 +72,7 @@ def _neighbours(budget: Budget, kinds: list[Kind]) -> list[str]:
         found = budget.sources[kind]
         if found is None or found.like is None:
             own = kind.settings
-            told[
-                f"of {own['algorithm']['name']}, {own['problem']['name']}: cost not known, nothing near was timed"
-            ] += 1
+            told[f"of {own['algorithm']['name']}, {_world(own)}: cost not known, nothing near was timed"] += 1
         elif budget.weights[kind] == budget.weights[found.like]:
             told[f"taken from {found.like.settings['algorithm']['name']} on a network of the same size"] += 1
         else:
@@ -85,12 +85,16 @@ def label(kind: Kind) -> str:
     own = kind.settings
     network = " ".join(str(value) for key, value in own["network"].items() if key != "name")
     stack = f", {kind.runs} runs in a stack" if kind.runs > 1 else ""
-    return f"{own['algorithm']['name']}, {own['problem']['name']}, {network}{stack}"
+    return f"{own['algorithm']['name']}, {_world(own)}, {network}{stack}"
+
+
+def _world(settings: dict[str, Any]) -> str:
+    """The name of the problem or environment."""
+    return next(settings[part]["name"] for part in registry.WORLDS if part in settings)
 
 
 def _made_up(budget: Budget) -> list[str]:
-    problems = {kind.settings["problem"]["name"] for kind in budget.sources}
-    names = {registry.module("problems", name).DATASET for name in problems}
+    names = {dataset_of(kind.settings) for kind in budget.sources}
     return sorted(name for name in names if name and not budget.timings.materials.is_there(name))
 
 

@@ -1,7 +1,4 @@
-"""A process that rehearses kinds of runs: a JSON line in, a JSON line out, until the input ends.
-
-It is a process of its own so that a compiler that takes long can be ended, and so that several can work at once.
-"""
+"""Processes that rehearse kinds of runs, several at a time; one that compiles for too long is ended."""
 
 from __future__ import annotations
 
@@ -9,24 +6,25 @@ import perennial.one_thread  # noqa: F401  first: the numerical libraries read i
 
 # isort: split
 import contextlib
-import json
-import os
-import subprocess
-import sys
-import threading
+import multiprocessing
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from dataclasses import asdict
 from typing import Any
 
 from perennial import config
 from perennial.config import Study
+from perennial.errors import UserError
 from perennial.estimate import rehearsal
 from perennial.estimate.kinds import Kind
 from perennial.estimate.materials import Materials
-from perennial.files import provenance
 
 Request = tuple[Kind, dict[str, Any]]  #: a kind and the settings of one of its variants
+_materials: Materials  # of the process
+
+
+class NoStart(UserError, RuntimeError):
+    """A process that was to be timed did not come to its first step."""
 
 
 def rehearse_all(
@@ -41,80 +39,36 @@ def rehearse_all(
         seconds: of wall time after which the processes are ended.
         take: is given each answer: a `Measured` as a dict, or {"error": line}.
     """
-    waiting: SimpleQueue[Request] = SimpleQueue()
-    for request in wanted:
-        waiting.put(request)
-    processes = [_start() for _ in range(min(workers, len(wanted)))]
-    threads = [threading.Thread(target=_feed, args=(p, study, waiting, take), daemon=True) for p in processes]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
-    for process in processes:
-        process.kill()
-        process.wait()
-    for thread in threads:
-        thread.join()
+    end, spawn = time.monotonic() + seconds, multiprocessing.get_context("spawn")
+    with spawn.Pool(min(workers, len(wanted)), _begin, [study.entry.model_dump(mode="json")]) as pool:
+        answers = pool.imap_unordered(_rehearse, wanted)
+        with contextlib.suppress(multiprocessing.TimeoutError, StopIteration):
+            while True:
+                take(*answers.next(max(0.0, end - time.monotonic())))
 
 
-def start_up(study: Study, request: Request) -> tuple[float, int]:
-    """CPU seconds and bytes of memory of a fresh process until its runs have done their first step."""
+def start_up(study: Study, request: Request) -> dict[str, Any]:
+    """A `Measured` as a dict from a fresh process, whose start and memory are those of a training job.
+
+    Raises:
+        NoStart: the process came to nothing, although an earlier one did.
+    """
     answer: dict[str, Any] = {}
     rehearse_all(study, [request], 1, 120, lambda kind, found: answer.update(found))
-    return answer.get("spent", 0.0) - answer.get("after", 0.0), answer.get("memory", 0)
+    if "start" not in answer:
+        raise NoStart(f"plan: a process that was to train a little ended: {answer.get('error', 'no answer')}")
+    return answer
 
 
-def _start() -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "perennial.estimate.worker"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _begin(entry: dict[str, Any]) -> None:
+    """A process begins."""
+    global _materials
+    _materials = Materials(config.load(entry))
 
 
-def _feed(
-    process: subprocess.Popen[str],
-    study: Study,
-    waiting: SimpleQueue[Request],
-    take: Callable[[Kind, dict], object],
-) -> None:
-    """Give a process one kind after the other."""
-    assert process.stdin is not None and process.stdout is not None
-    about = {"results": str(study.results), "entry": study.entry.model_dump(mode="json")}
+def _rehearse(request: Request) -> tuple[Kind, dict[str, Any]]:
+    kind, settings = request
     try:
-        while True:
-            kind, settings = waiting.get_nowait()
-            request = {**about, "kind": vars(kind), "settings": settings}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                return
-            take(kind, json.loads(answer))
-    except (Empty, OSError):
-        return
-    finally:
-        with contextlib.suppress(OSError):  # its other end may be gone
-            process.stdin.close()
-
-
-def main() -> None:
-    """Answer requests from the standard input."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may print among the answers
-    materials: Materials | None = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        if materials is None:
-            materials = Materials(config.load(request["entry"]))
-        begin = time.process_time()
-        try:
-            found = rehearsal.rehearse(Kind(**request["kind"]), request["settings"], materials).as_dict()
-        except Exception as error:  # any: a plan says what it could not measure, and goes on
-            found = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        spent = time.process_time()
-        found |= {"spent": spent, "after": spent - begin - found.get("first", 0.0)}
-        found["memory"] = provenance.peak_memory_bytes()
-        print(json.dumps(found), file=answers, flush=True)
-    os._exit(0)  # without the libraries' own long good-byes
-
-
-if __name__ == "__main__":
-    main()
+        return kind, asdict(rehearsal.rehearse(kind, settings, _materials))
+    except Exception as error:  # any: a plan says what it could not measure, and goes on
+        return kind, {"error": f"{type(error).__name__}: {error}".splitlines()[0]}

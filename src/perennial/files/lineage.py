@@ -53,7 +53,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
 
     with h5py.File(path, "r") as file:
         found = {key: value for key, value in file.attrs.items() if isinstance(value, str)}
-    nested = ("settings", "versions", "inputs", "trained")
+    nested = (*provenance.NESTED, "trained")
     return {key: json.loads(value) if key in nested else value for key, value in found.items()}
 
 
@@ -96,8 +96,11 @@ def changed(path: Path, recorded: str) -> str:
     """In what an input is no longer what it was when it was read, in words; empty where it is."""
     if not path.exists():
         return "not there any more"
-    if path.suffix == ".h5" and (reason := store.check(path)):
-        return reason
+    try:
+        if path.suffix == ".h5" and (reason := store.check(path)):
+            return reason
+    except store.Busy:
+        return store.Busy.REASON
     now = provenance.checksum_of(path)
     return "" if now == recorded else f"there is another version now (sha256 {now[:SHORT]})"
 
@@ -138,6 +141,8 @@ class Chain:
         yield f"{self.path}: {record.get('kind', 'unknown')}"
         for key in ("code", "git", "engine", "device"):
             yield f"{INDENT}{key}: {record.get(key) or 'unknown'}"
+        for name, digest in record.get("outside", {}).items():
+            yield f"{INDENT}outside: {name}, code {digest}"
         yield f"{INDENT}versions: {', '.join(f'{k} {v}' for k, v in record.get('versions', {}).items())}"
         yield from _settings(record.get("settings", {}))
         yield from self._sources(_speaker(self.path), record, 1)

@@ -13,6 +13,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perennial import registry
 from perennial.files import store
 from perennial.lazy import torch
 
 if TYPE_CHECKING:
     import h5py
 
+NESTED = ("settings", "versions", "inputs", "outside")  # keys of a record that are no text
 LIBRARIES = ("perennial", "numpy", "numba", "torch", "h5py", "scikit-learn", "snakemake")
 
 
@@ -50,22 +53,24 @@ def record(
         place: cpu or cuda.
         libraries: further ones whose version matters here.
     """
+    folders = users_folders()
+    strangers = outside(folders)
     return {
         "kind": kind,
         "settings": settings,
         "code": code,
-        "git": git_state(),
+        "git": git_state(*folders),
         "engine": engine,
         "device": device(place),
         "versions": versions(*libraries),
         "inputs": dict(inputs),
+        **({"outside": strangers} if strangers else {}),
     }
 
 
 def attributes(recorded: Mapping[str, Any]) -> dict[str, str]:
     """A record as attributes of an HDF5 file: what is nested becomes JSON."""
-    nested = ("settings", "versions", "inputs")
-    return {k: json.dumps(v, sort_keys=True) if k in nested else v for k, v in recorded.items()}
+    return {k: json.dumps(v, sort_keys=True) if k in NESTED else v for k, v in recorded.items()}
 
 
 def text(recorded: Mapping[str, Any]) -> str:
@@ -148,20 +153,67 @@ def versions(*more: str) -> dict[str, str]:
     return found
 
 
-@functools.cache
-def git_state() -> str:
-    """The commit of the source tree, `+changes` after it if files differ, or "unknown".
+def users_folders() -> list[Path]:
+    """Folders of users' own modules that this process knows; their code may be part of a result."""
+    packages = [name for name in sys.modules if name.startswith(registry.OUTSIDE) and "." not in name]
+    return sorted(registry.folder_of(name) for name in packages)
 
-    Asked once in a process: what counts is the code that was loaded.
+
+@functools.cache
+def git_state(*folders: Path) -> str:
+    """The commit of the source tree, `+changes` after it if code differs from it, or "unknown".
+
+    Code that git does not know is a change, also where git was told to ignore it. Asked once in a process: what
+    counts is the code that was loaded.
+
+    Args:
+        folders: of users' own modules; those outside the source tree do not matter here.
     """
     here = Path(__file__)
+    package = here.parents[1]
     try:
         _git(here.parent, "ls-files", "--error-unmatch", here.name)  # not a copy inside another repository
-        commit = _git(here.parent, "rev-parse", "HEAD")
-        changes = _git(here.parent, "status", "--porcelain", "--untracked-files=no")
-        return commit + ("+changes" if changes else "")
+        commit = _git(package, "rev-parse", "HEAD")
+        changes = _git(package, "status", "--porcelain", "--untracked-files=no")
+        inside = [folder for folder in folders if _is_tracked_with(package, folder)]
+        return commit + ("+changes" if changes or _unknown_code(package, *inside) else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+def outside(folders: Iterable[Path]) -> dict[str, str]:
+    """Users' folders outside the source tree's repository, by name: 16 hex digits for the Python files of each."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        if not _is_tracked_with(Path(__file__).parents[1], folder):
+            name = folder.name
+            while name in found:  # two folders may have one name
+                name += "'"
+            found[name] = _digest(folder)
+    return found
+
+
+@functools.cache
+def _digest(folder: Path) -> str:
+    """Asked once in a process, as the git state."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*.py")}
+    lines = (f"{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}\n" for name in sorted(files))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _is_tracked_with(package: Path, folder: Path) -> bool:
+    """Whether a folder lies in the repository of the source tree."""
+    try:
+        return _git(folder, "rev-parse", "--show-toplevel") == _git(package, "rev-parse", "--show-toplevel")
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def _unknown_code(*folders: Path) -> bool:
+    """Whether folders of one repository hold Python files that git does not know."""
+    found = _git(folders[0], "ls-files", "--others", "--", *(f":(literal){folder}" for folder in folders))
+    return any(name.rstrip('"').endswith(".py") for name in found.splitlines())
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -184,4 +236,8 @@ def device(kind: str = "cpu") -> str:
 
 def peak_memory_bytes() -> int:
     """Largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):  # not on Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # may be that of the parent process

@@ -7,14 +7,16 @@ or whose bytes disagree with it, is bad.
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from perennial.errors import UserError
 from perennial.files import seams
@@ -26,10 +28,22 @@ if TYPE_CHECKING:
 FORMAT = 1
 USER_BLOCK = 512  # the smallest that HDF5 allows
 MAGIC = b"perennial sealed HDF5\n"
+PATIENCE = 2.0  # seconds that a file is waited for while another process has it open for writing
 
 
 class BadFile(UserError, OSError):
     """A result file that cannot be trusted. The message names the file and the reason."""
+
+
+class Busy(BadFile):
+    """A result file that another process has open for writing. It may be whole: nobody sets it aside for that."""
+
+    REASON = "is in use by another process"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}: {self.REASON}, which has it open for writing; close it there and start again"
+        )
 
 
 class CannotWrite(UserError, OSError):
@@ -69,7 +83,8 @@ def write(path: Path, fill: Callable[[h5py.File], None]) -> None:
             fill(file)
             seams.reach("store.filled", path)
         seams.reach("store.before_seal", path)
-        length, digest = _digest(sink.path)
+        with open(sink.path, "rb") as written:
+            length, digest = _digest(written)
         sink.seek(0)
         sink.write((MAGIC + f"{length}\n{digest}\n".encode()).ljust(USER_BLOCK, b"\0"))
 
@@ -121,13 +136,12 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _digest(path: Path) -> tuple[int, str]:
+def _digest(file: BinaryIO) -> tuple[int, str]:
     digest, length = hashlib.sha256(), 0
-    with open(path, "rb") as handle:
-        handle.seek(USER_BLOCK)
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-            length += len(chunk)
+    file.seek(USER_BLOCK)
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+        length += len(chunk)
     return length, digest.hexdigest()
 
 
@@ -143,17 +157,46 @@ def _move(temporary: Path, path: Path) -> None:
 
 
 def check(path: Path) -> str | None:
-    """Why a sealed file is bad, or None when it is good. Needs no HDF5 library."""
+    """Why a sealed file is bad, or None when it is good. Needs no HDF5 library.
+
+    Raises:
+        Busy: another process has it open for writing, and does not close it soon.
+    """
     try:
-        with open(path, "rb") as handle:
-            mark = handle.read(USER_BLOCK)
+        with open(path, "rb") as file:
+            _wait_for_writer(file, path)
+            return _why_bad(file)
+    except Busy:
+        raise
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+
+
+def _wait_for_writer(file: BinaryIO, path: Path) -> None:
+    """Wait until no other process has an open file open for writing, and keep others from it until it is closed.
+
+    HDF5 locks a file that it may write to, and marks that in its first bytes, so the seal disagrees until it is closed.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise Busy(path) from None
+        except OSError:  # a file system without locks: nobody can tell
+            return
+        time.sleep(0.02)
+
+
+def _why_bad(file: BinaryIO) -> str | None:
+    mark = file.read(USER_BLOCK)
     if len(mark) < USER_BLOCK or not mark.startswith(MAGIC):
         return "has no end mark (a writer was stopped, or it is not one of ours)"
     lines = mark[len(MAGIC) :].rstrip(b"\0").decode("ascii", "replace").split("\n")
     length_text, expected = (*lines, "", "")[:2]
-    length, found = _digest(path)
+    length, found = _digest(file)
     if str(length) != length_text:
         return f"is truncated ({length} of {length_text} bytes)"
     if found != expected:
@@ -166,13 +209,17 @@ def open_checked(path: Path) -> h5py.File:
 
     Raises:
         BadFile: when the seal is missing or broken.
+        Busy: another process has it open for writing.
     """
     import h5py
 
     reason = check(Path(path))
     if reason:
         raise BadFile(f"{path}: {reason}")
-    return h5py.File(path, "r")
+    try:
+        return h5py.File(path, "r")
+    except BlockingIOError:  # since the check
+        raise Busy(path) from None
 
 
 def write_tree(parent: h5py.Group, name: str, tree: Any) -> None:

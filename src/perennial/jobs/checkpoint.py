@@ -20,15 +20,21 @@ from pathlib import Path
 from typing import Any
 
 from perennial.dag import blocks
+from perennial.errors import UserError
+from perennial.files import identity as identities
 from perennial.files import seams, store
-from perennial.jobs import stopping
+from perennial.jobs import restoring, stopping
 from perennial.jobs.lock import InUse, held
 from perennial.jobs.tally import Tally
 
-__all__ = ["Checkpoints", "Group", "InUse", "opened"]
+__all__ = ["Checkpoints", "Group", "InUse", "LostTheWay", "opened"]
 
 SHARE = 0.01  # of the time, at most, goes into saving
 KEPT = 2  # files of each group of runs
+
+
+class LostTheWay(UserError, RuntimeError):
+    """Runs that ended before or after their time: a checkpoint was not theirs. The next start begins anew."""
 
 
 class Checkpoints:
@@ -138,15 +144,19 @@ class Group:
     """
 
     def __init__(self, block: Checkpoints, seeds: list[int]) -> None:
-        self.block, self.round = block, 0
+        self.block, self.round, self.seeds = block, 0, seeds
         self.identity = json.dumps({**block.identity, "seeds": seeds}, sort_keys=True)
         mark = _mark({**block.identity, "seeds": seeds})
         self.name = f"{f'seed_{seeds[0]:04d}' if len(seeds) == 1 else 'stack'}.{mark}"
         self.steps = 0  # updates of each run at the newest good checkpoint
         self._newest = self._find()
 
-    def kept(self) -> Any:
-        """The newest good checkpoint, as it was offered; None when the runs begin.
+    def resumed(self, course: Any, again: Callable[[], Any]) -> Any:
+        """A course at the newest checkpoint that is of it, or at its beginning. Others are set aside.
+
+        Args:
+            course: a `perennial.procedures.Course` at its beginning.
+            again: makes another one, where a checkpoint has spoilt this.
 
         Raises:
             stopping.Stopped: the process was asked to stop.
@@ -154,10 +164,27 @@ class Group:
         if asked := self.block.request.signal:
             raise stopping.Stopped(f"stopped by {asked}; the next start goes on from here")
         self.round = self.block.round
-        if self._newest is None:
-            return None
-        with store.open_checked(self._newest) as file:
-            return store.read_tree(file["kept"])
+        while self._newest is not None:
+            if (reason := self._restore(course)) is None:
+                break
+            self._set_aside(self._newest, reason)
+            self._newest, course = self._find(), again()
+        return course
+
+    def arrived(self, done: int, total: int) -> None:
+        """A course came to its end after `done` run-steps.
+
+        Raises:
+            LostTheWay: these are not all that there are.
+        """
+        if done != total:
+            for path in self.block.files(self.name):
+                self._set_aside(path, "led to a run of another length")
+            counts = f"{done:,} of {total:,} run-steps"
+            seeds = identities.listed(self.seeds)
+            raise LostTheWay(
+                f"{self.block.folder}: seeds {seeds} came to their end after {counts}; start again"
+            )
 
     def offer(self, steps: int, snapshot: Callable[[], Any], finished: bool = False) -> None:
         """Save if it is time to.
@@ -181,20 +208,49 @@ class Group:
             path.unlink()
 
     def _find(self) -> Path | None:
-        """The newest good file; bad ones are set aside."""
-        files = self.block.files(self.name)
-        while files:
-            path = files.pop()
-            if reason := store.check(path):
-                then = f"{files[-1].name if files else 'the beginning'} is used"
-                blocks.set_aside(path, reason, then, dry_run=False, say=say)
-                continue
-            with store.open_checked(path) as file:
-                self.steps = int(file.attrs["steps"])
-                spent = self.block.spent
-                spent.update({key: max(spent[key], float(file.attrs.get(key, 0))) for key in spent})
-            return path
+        """The newest good file that is of these runs; others under its name are set aside."""
+        self.steps = 0
+        for path in reversed(self.block.files(self.name)):
+            reason = store.check(path) or self._why_not_ours(path)
+            if reason is None:
+                return path
+            self._set_aside(path, reason)
         return None
+
+    def _why_not_ours(self, path: Path) -> str | None:
+        """In what a whole file under the right name is no checkpoint of these runs; takes over its times if it is."""
+        wanted, spent = json.loads(self.identity), self.block.spent
+        with store.open_checked(path) as file:
+            try:
+                found = {"kind": str(file.attrs["kind"]), **json.loads(file.attrs["identity"])}
+                steps = int(file.attrs["steps"])
+                times = {key: float(file.attrs.get(key, 0)) for key in spent}
+                _ = file["kept"]
+            except (KeyError, TypeError, ValueError) as error:
+                return f"is no checkpoint of this version ({' '.join(str(error).split())})"
+        names = {key: wanted.get(key, "") for key in ("experiment", "variant")}
+        made = {key: wanted.get(key) for key in ("seeds", "settings", "code")}
+        if reason := identities.mismatch(found, "checkpoint", **names, **made):
+            return reason
+        if others := _differing(found, wanted):
+            return f"was made with other {others}"
+        self.steps = steps
+        spent.update({key: max(spent[key], times[key]) for key in spent})
+        return None
+
+    def _restore(self, course: Any) -> str | None:
+        """Bring a course to the newest checkpoint. Why that cannot be, in words; the course is spoilt then."""
+        done = self.steps * len(self.seeds)
+        if done > course.total:
+            return f"says that {done:,} of {course.total:,} run-steps were done"
+        with store.open_checked(self._newest) as file:
+            kept = store.read_tree(file["kept"])
+        return restoring.restore(course, kept)
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        older = [other for other in self.block.files(self.name) if other < path]
+        then = f"{older[-1].name if older else 'the beginning'} is used"
+        blocks.set_aside(path, reason, then, dry_run=False, say=say)
 
 
 @contextmanager
@@ -231,7 +287,12 @@ def _difference(path: Path, identity: dict[str, Any]) -> str:
             found = json.loads(file.attrs["identity"])
     except (OSError, KeyError):
         return "settings"
-    return ", ".join(key for key in identity if found.get(key) != identity[key]) or "seeds"
+    return _differing(found, identity) or "seeds"
+
+
+def _differing(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Names of what differs, in the order in which they are wanted."""
+    return ", ".join(key for key in wanted if found.get(key) != wanted[key])
 
 
 def say(line: str) -> None:

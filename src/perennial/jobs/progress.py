@@ -28,7 +28,8 @@ class Progress:
 
     def skip(self, steps: int) -> None:
         """`steps` run-steps were done before this process began: they say nothing about its speed."""
-        self.done, self.skipped = self.done + steps, self.skipped + steps
+        with self._lock:
+            self.done, self.skipped = self.done + steps, self.skipped + steps
 
     def add(self, steps: int) -> None:
         """`steps` more are done."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial import registry
-from perennial.files import provenance, store
+from perennial.files import identity, provenance, store
 from perennial.problems import Arrays
 
 
@@ -28,9 +28,27 @@ def make_block(settings: dict[str, Any], seeds: list[int], output: Path, code: s
             group = file.create_group(f"seed_{seed:04d}")
             for key, array in module.sequence(choices, seed, settings["length"]).items():
                 group.create_dataset(key, data=array, compression="gzip", shuffle=True)
-        provenance.finish(file, provenance.record("sequences", settings, code, {}))
+        provenance.finish(file, provenance.record("sequences", _met(settings), code, {}))
+        file.attrs.update(identity.attributes("", "", seeds))
 
     store.write(Path(output), fill)
+
+
+def check_settings(paths: list[Path], settings: dict[str, Any]) -> None:
+    """Whether files hold the sequences that runs of these settings meet.
+
+    Raises:
+        store.BadFile: a file is damaged, or holds others.
+    """
+    for path in paths:
+        with store.open_checked(path) as file:
+            if reason := identity.mismatch(file.attrs, "sequences", settings=_met(settings)):
+                raise store.BadFile(f"{path}: {reason}")
+
+
+def _met(settings: dict[str, Any]) -> dict[str, Any]:
+    """Of a variant's settings, those that determine its sequences."""
+    return {key: settings[key] for key in (*registry.WORLDS, "length") if key in settings}
 
 
 def read(paths: list[Path], seeds: list[int]) -> list[Arrays]:

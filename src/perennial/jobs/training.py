@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from perennial import datasets, procedures, registry
+from perennial.files import identity as identities
 from perennial.files import provenance, seams, series, store
 from perennial.jobs import checkpoint, devices, outcome, sequences
 from perennial.jobs.outcome import Outcome
 from perennial.jobs.progress import Progress
+from perennial.jobs.sequences import check_settings
 from perennial.learning import engines
 from perennial.procedures import Course, Group
 
@@ -33,6 +33,8 @@ def train_block(
     device: str = "auto",
     threads: int = 1,
     code: str = "",
+    experiment: str = "",
+    variant: str = "",
     label: str = "training",
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60,
@@ -49,6 +51,7 @@ def train_block(
         device: auto, cpu or cuda.
         threads: runs trained at the same time (engines fused and pooled).
         code: hash of the code that determines the runs.
+        experiment, variant: what the runs are of; their file and their checkpoints say so.
         label: name for progress lines.
         checkpoints: folder for the block's checkpoints; gone when the block is done. None: a kill costs the block.
         checkpoint_seconds: at least so long between two of them.
@@ -58,7 +61,7 @@ def train_block(
         stopping.Stopped: a signal asked for it; the checkpoints are up to date.
         engines.Unsupported: the engine or the device cannot train the variant, or the GPUs that may be seen are
             no list of GPUs.
-        store.BadFile: a sequence or data file is damaged.
+        store.BadFile: a sequence or data file is damaged, or holds the sequences of another problem.
         store.CannotWrite: no space, no permission, or the like; what can be kept is in the checkpoints.
     """
     need = procedures.need(settings)
@@ -67,7 +70,8 @@ def train_block(
     place = engines.device_of(chosen, device)
     data = datasets.checksum(dataset) if dataset else ""
     identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": place}
-    identity |= {"versions": provenance.versions()}
+    identity |= {"versions": provenance.versions(), "experiment": experiment, "variant": variant}
+    check_settings(sequences, settings)
     inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
     made = provenance.record("run", settings, code, inputs, engine=chosen, place=place)
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
@@ -76,7 +80,8 @@ def train_block(
         def fill(file: Any) -> None:
             _fill(file, found, seeds)
             provenance.finish(file, made)
-            file.attrs.update({"seeds": np.array(seeds), "data_sha256": data, "threads": threads})
+            file.attrs.update(identities.attributes(experiment, variant, seeds))
+            file.attrs.update({"data_sha256": data, "threads": threads})
             file.attrs.update(kept.times())
             file.attrs["run_steps"] = kept.done * len(seeds)
             file.attrs["run_steps_done"], file.attrs["starts"] = kept.tally.steps, kept.tally.starts
@@ -124,25 +129,26 @@ def train(
         kept.tally.add(steps)
         progress.add(steps)
 
-    def go(part: list[int], keeper: checkpoint.Group) -> Outcome:
-        return _follow(begin(part), len(part), keeper, count)
+    def go(part: list[int], keeper: checkpoint.Group, course: Course | None = None) -> Outcome:
+        before = keeper.steps
+        course = keeper.resumed(course or begin(part), lambda: begin(part))
+        progress.skip((keeper.steps - before) * len(part))  # less, where a checkpoint was of no use
+        return _follow(course, len(part), keeper, count)
 
-    begun = _follow(first, len(parts[0]), keepers[0], count)  # alone: it compiles what the others share
+    begun = go(parts[0], keepers[0], first)  # alone: it compiles what the others share
     kept.done = first.total // len(parts[0])
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         return outcome.join([begun, *pool.map(go, parts[1:], keepers[1:])])
 
 
 def _follow(course: Course, runs: int, keeper: checkpoint.Group, count: Any) -> Outcome:
-    """Take a group of runs to the end of its course, from its beginning or where it was kept."""
-    state = keeper.kept()
-    if state is not None:
-        course.restore(state)
+    """Take a group of runs to the end of its course, from where it stands."""
     done = keeper.steps * runs
     for run_steps in course.pieces():
         done += run_steps
         count(run_steps)
         keeper.offer(done // runs, course.snapshot, finished=done == course.total)
+    keeper.arrived(done, course.total)
     return outcome.of(course)
 
 

@@ -106,7 +106,11 @@ class Course(Protocol):
         ...
 
     def restore(self, kept: State) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot; one that is taken now equals it.
+
+        Raises:
+            ValueError: or any other error where it is no snapshot of such a course. It is spoilt then.
+        """
         ...
 
     def state(self) -> State:

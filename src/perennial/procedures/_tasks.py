@@ -17,7 +17,7 @@ from perennial.learning.engines import stacked
 from perennial.learning.learner import Need, State
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.problems import Problem, Size, Task
-from perennial.procedures import Cost, Group, Series
+from perennial.procedures import Cost, Group, Series, _kept
 from perennial.procedures.hooks import reset
 from perennial.settings import Unfit
 
@@ -110,7 +110,12 @@ class Tasks:
         return {**done, **begun, "taken": taken, "state": self.learner.state()}
 
     def restore(self, kept: State) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it is of other runs.
+        """
+        _kept.check(self, kept, self._axes())
         self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
         self.performance = [kept["performance"]] if "performance" in kept else []
@@ -120,10 +125,13 @@ class Tasks:
         """Measures of a kind that are taken now. Those that are averaged over tasks are taken at every task."""
         return [
             name
-            for name, choice in self.measures.items()
-            if kind == registry.module("measures", name).KIND
-            and (_binned(name) or index % choice["every"] == 0)
+            for name in self.measures
+            if kind == registry.module("measures", name).KIND and self.is_due(name, index)
         ]
+
+    def is_due(self, name: str, index: int) -> bool:
+        """Whether a measure is taken of task number `index`."""
+        return _binned(name) or index % self.measures[name]["every"] == 0
 
     def _measure_internals(self, index: int, tasks: list[Task]) -> None:
         due = self._due("internals", index)
@@ -160,6 +168,10 @@ class Tasks:
         return Series(name, one.axis, [np.array(first)], list(values), *about, axes)
 
     # ---- what a procedure may do otherwise
+
+    def _axes(self) -> dict[str, int]:
+        """Sizes of the axes that measures may have after the task's."""
+        return {"layer": self.network.layers - 1}
 
     def _check(self) -> None:
         """Whether problem and measures are such that the procedure can go through with them.

@@ -58,9 +58,22 @@ class TaskEpochs(_tasks.Tasks):
         return {**super().snapshot(), **({"tested": tested} if tested else {})}
 
     def restore(self, kept: State) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it is of other runs.
+        """
         super().restore(kept)
         self.tested = {name: list(found) for name, found in kept.get("tested", {}).items()}
+        passes = sum(piece.shape[1] for piece in self.performance) // self._piece(self._steps_of(self.tasks))
+        due = self._tested_of(self.tasks) if passes else []
+        if {name: np.shape(found) for name, found in self.tested.items()} != {
+            name: (passes, len(self.seeds)) for name in due
+        }:
+            raise ValueError(f"the tests after {passes} passes over a task are not there")
+
+    def _axes(self) -> dict[str, int]:
+        return {**super()._axes(), "epoch": self.options.epochs}
 
     def _check(self) -> None:
         super()._check()
@@ -85,12 +98,15 @@ class TaskEpochs(_tasks.Tasks):
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """A pass is done: test the networks as they are now."""
-        due = self._due("test", index)
-        last = [name for name in due if not registry.module("measures", name).AXES]
-        each = [name for name in due if name not in last]
+        each = self._tested_of(index)
+        last = [name for name in self._due("test", index) if name not in each]
         found = self._test(index, each + (last if stop == steps else []))
         for name, values in found.items():
             (self.taken if name in last else self.tested).setdefault(name, []).append(values)
+
+    def _tested_of(self, index: int) -> list[str]:
+        """Measures that are taken after every pass over task number `index`."""
+        return [name for name in self._due("test", index) if registry.module("measures", name).AXES]
 
     def _test(self, index: int, names: list[str]) -> dict[str, np.ndarray]:
         """Measures of the networks' outputs on the test examples: [r] each."""

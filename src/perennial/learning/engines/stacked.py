@@ -21,7 +21,8 @@ from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.views import Networks
 from perennial.problems import Task
 
-PIECE = 1000  # steps: a second or a few
+PIECE = 1000  # steps of a piece of a task at most
+WORK = 2_000_000_000  # weights of all runs times examples of a piece of a task: a second or a few
 TEST_BATCH = 100  # examples that are predicted at once
 
 
@@ -41,13 +42,15 @@ class StackedLearner:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
         self.algorithm = registry.module("algorithms", need.algorithm["name"])
         self.hyper = registry.parse("algorithms", dict(need.algorithm))
-        self.networks, self.seeds, self.loss = networks, seeds, need.loss
+        self.networks, self.seeds, self.loss, self.batch = networks, seeds, need.loss, need.batch
         size = len(seeds) if networks.stackable and need.batch == 1 else 1
         self._runs = [slice(first, first + size) for first in range(0, len(seeds), size)]  # of each stack
         self._states: list[State] = []
 
     def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
+        weights = sum(array.size for _, array in tree.leaves(state["weights"]))
+        self.piece = min(max(WORK // (weights * self.batch), 1), PIECE)
         self._states = [
             self._begun(tree.each(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]

@@ -18,13 +18,13 @@ from perennial.problems import Task
 from perennial.problems._per_array import per_array
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
-WORK = 20_000_000_000  # weights times examples of a piece of a task: some seconds
+WORK = 2_000_000_000  # weights times examples of a piece of a task: some tenths of a second, or two seconds
 
 _LOOPS: dict[tuple[str, Layout], Any] = {}
 
 
 class FusedTrainer:
-    """A group of runs of one variant; see `perennial.learning.learner.TaskLearner`.
+    """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         need: what is asked for; `covers` has none against it.

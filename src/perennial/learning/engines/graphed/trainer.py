@@ -22,7 +22,7 @@ from perennial.problems import Task
 
 
 class GraphedTrainer:
-    """A stack of runs; see `perennial.learning.learner.TaskLearner`.
+    """A stack of runs; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         need: what is asked for; `covers` has none against it.

@@ -23,7 +23,7 @@ from perennial.streams import compiled  # noqa: F401  from here on the problems'
 
 
 class PooledTrainer:
-    """A group of runs of one variant; see `perennial.learning.learner.TaskLearner`.
+    """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
         need: what is asked for; `covers` has none against it.
