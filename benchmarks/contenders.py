@@ -49,10 +49,10 @@ class Bench:
         return measure(contenders)
 
     def _learner(self, engine: str, algorithm: dict[str, Any], runs: int) -> Any:
-        seeds, one, networks = list(range(runs)), self.problems[0], views.single(self.network)
-        settings = {"algorithm": algorithm, "precision": "float32"}
-        need = Need({NETWORK: {"name": "mlp"}}, algorithm, LossSpec(one.loss))
-        learner = engines.task_learner(engine, settings, need, one, networks, seeds)
+        seeds, networks = list(range(runs)), views.single(self.network)
+        shape = {"name": "mlp", "hidden": list(self.network.sizes[1:-1])}
+        need = Need({NETWORK: shape}, algorithm, LossSpec(self.problems[0].loss))
+        learner = engines.learner(engine, need, networks, seeds)
         learner.load({"weights": networks.init(seeds, 0, "float32")})
         return learner
 

@@ -80,10 +80,9 @@ class Bench:
         return contend
 
     def _engine(self, engine: str, algorithm: dict[str, Any]) -> Callable[[], int]:
-        settings, networks = {"algorithm": algorithm, "precision": "float32"}, views.single(self.network)
-        loss = LossSpec(self.problem.loss)
+        networks, loss = views.single(self.network), LossSpec(self.problem.loss)
         need = Need({NETWORK: {"name": "convnet"}}, algorithm, loss, self.batch, passes=True)
-        learner = engines.task_learner(engine, settings, need, self.problem, networks, [0])
+        learner = engines.learner(engine, need, networks, [0])
         learner.load({"weights": networks.init([0], 0, "float32")})
 
         def contend() -> int:

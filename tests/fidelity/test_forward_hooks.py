@@ -16,7 +16,8 @@ from perennial.jobs import sequences, training
 from perennial.learning import algorithms, engines, tree, views
 from perennial.learning.algorithms import Clock, backprop, dropout
 from perennial.learning.engines import stacked
-from perennial.learning.losses import LossSpec
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
@@ -74,7 +75,8 @@ def test_an_algorithm_s_own_weights_are_learnt():
     """Of one hidden layer; the gradient by finite differences of the squared error."""
     net, made = Network(Shape(hidden=[5], activation="tanh"), 20, 1), user_s_algorithm()
     loss = LossSpec("squared_error")
-    learner = stacked.StackedLearner(support.hyper("backprop"), views.single(net), [0], loss)
+    need = Need({NETWORK: {"name": "mlp"}}, support.hyper("backprop"), loss)
+    learner = stacked.StackedLearner(need, views.single(net), [0])
     learner.algorithm = made
     learner.load({"weights": {name: w[None] for name, w in net.init(0, dtype="float64").items()}})
     before = learner.state()["weights"]

@@ -15,11 +15,9 @@ from fidelity.support import DIGITS, REGRESSION
 from requirements import require_or_skip
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from perennial import registry, streams
+from perennial import procedures, registry, streams
 from perennial.learning import engines
 from perennial.learning.algorithms import Clock
-from perennial.learning.engines.graphed import draws
-from perennial.learning.engines.graphed.trainer import GraphedTrainer
 from perennial.problems import Task
 from perennial.streams import tensors
 
@@ -209,29 +207,6 @@ def test_neighbours_do_not_matter_to_activations(activation):
         assert support.same_bits(state, whole[seed]), seed
 
 
-def test_variants_of_one_algorithm_share_a_stack(device):
-    """Each run with its own numbers: as if each had been trained alone."""
-    given = [
-        {**support.hyper("cbp"), "step_size": size, "replacement_rate": rate, "maturity_threshold": age}
-        for size, rate, age in ((0.01, 0.01, 10), (0.03, 0.2, 3), (0.02, 0.0, 5))
-    ]
-    every = [support.variant(DIGITS, one, length=1) for one in given]
-    runs = support.stream(every[0], [4, 1, 4], "stacked", 80)
-    tasks = [problem.task(0) for problem in runs.problems]
-    stack = GraphedTrainer(every, runs.problems[0], runs.network, [4, 1, 4], device)
-    stack.load({"weights": runs.learner.state()["weights"]})
-    stack.train(tasks, 0)
-    found = stack.state()
-    for place, (settings, seed) in enumerate(zip(every, (4, 1, 4), strict=True)):
-        alone = support.train(settings, [seed], "stacked", 80)
-        ours = {path: array[place] for path, array in support.leaves(found)}
-        gaps = support.gaps(ours, {path: array[0] for path, array in support.leaves(alone)})
-        assert max(gaps.values()) < 1e-10, (place, gaps)
-    with pytest.raises(ValueError, match=r"must agree in .*utility"):
-        other = support.variant(DIGITS, {**given[0], "utility": "weight"}, length=1)
-        GraphedTrainer([every[0], other], runs.problems[0], runs.network, [0, 1], device)
-
-
 # ---- state and data
 
 
@@ -326,7 +301,7 @@ def test_draws_with_the_clock_on_the_device(kind, device):
     at = {"device": device}
     clock = Clock(torch.tensor([3, 2**31], **at), torch.tensor([5], **at), torch.tensor([1001], **at))
     layers = torch.tensor([[7], [256 * 2001]], **at)
-    drawn = draws.on(device, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
+    drawn = getattr(tensors, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
     for row, seed, layer in zip(drawn, (3, 2**31), (7, 256 * 2001), strict=True):
         place = streams.Place(streams.NOISE, seed, task=5, step=1001, layer=layer)
         assert row.tobytes() == getattr(streams, kind)(place, 200).tobytes()
@@ -336,7 +311,7 @@ def test_draws_can_be_compiled():
     """PyTorch's tracer goes through a whole draw (here without its code generator, which takes a minute)."""
     clock = Clock(torch.tensor([3, 1]), torch.tensor([0]), torch.tensor([9]))
     tensors.torch = torch
-    traced = torch.compile(tensors.normals, backend="eager", fullgraph=True)
+    traced = torch.compile(tensors.normals.__wrapped__, backend="eager", fullgraph=True)
     expected = tensors.normals(streams.NOISE, clock, 0, 100)
     assert torch.equal(traced(streams.NOISE, clock, 0, 100, "cpu"), expected)
 
@@ -361,7 +336,7 @@ def test_a_step_never_waits_for_the_device(settings):
     as many results as the data say, is an error, and so is an operation that takes anything from the host."""
     runs = support.stream(settings, [0, 1], "graphed", 30)
     tasks = [problem.task(0) for problem in runs.problems]
-    stack = GraphedTrainer(settings, runs.problems[0], runs.network, [0, 1], "meta")
+    stack = engines.learner("graphed", procedures.need(settings), runs.networks, [0, 1], "meta")
     stack.load(runs.learner.state())
     stack.feed.put(tasks, 0)
     with torch.no_grad(), OnDevice():

@@ -24,7 +24,6 @@ from perennial.dag import stage_code
 from perennial.learning import engines, tree
 from perennial.learning.engines.graphed import replay
 from perennial.learning.engines.graphed.batches import convolution
-from perennial.learning.engines.graphed.batches.trainer import BatchTrainer
 
 GRAPHED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]
@@ -184,29 +183,6 @@ def test_state_moves_between_engines(order):
     assert max(support.gaps(passes.finish(second)[0], whole).values()) < 1e-10
 
 
-def test_variants_of_one_algorithm_share_a_stack(device):
-    """Each run with its own numbers: as if each had been trained alone."""
-    given = [
-        {**CBP, "step_size": size, "replacement_rate": rate, "weight_decay": decay, "momentum": momentum}
-        for size, rate, decay, momentum in ((0.05, 0.04, 0.001, 0.9), (0.02, 0.1, 0, 0.5))
-    ]
-    every = [passes.variant(one, length=1, measures=()) for one in given]
-    stream = passes.stream(every[0], SEEDS)
-    trainer = BatchTrainer(every, stream.problems[0], stream.network, SEEDS, device)
-    trainer.load({"weights": stream.learner.state()["weights"]})
-    tasks = [stream._task(problem, 0) for problem in stream.problems]
-    trainer.train(tasks, 0)
-    for r, settings in enumerate(every):
-        alone = passes.stream(settings, [SEEDS[r]])
-        alone.learner.train([tasks[r]], 0)
-        gaps = support.gaps(tree.run_of(trainer.state(), r), alone.learner.state())
-        assert max(gaps.values()) < 1e-10, (r, gaps)
-    still = {**every[0], "algorithm": {**given[0], "momentum": 0}}
-    trainer = BatchTrainer([still, every[1]], stream.problems[0], stream.network, SEEDS, device)
-    with pytest.raises(ValueError, match="must agree in having momentum"):
-        trainer.load({"weights": stream.learner.state()["weights"]})
-
-
 # ---- data
 
 
@@ -277,7 +253,7 @@ def test_a_step_never_waits_for_the_device(name, formulation, monkeypatch):
     monkeypatch.setattr(convolution, "FORMULATION", formulation)
     settings = passes.variant(STEPS[name])
     stream = passes.stream(settings, SEEDS)
-    trainer = BatchTrainer(settings, stream.problems[0], stream.network, SEEDS, "meta")
+    trainer = engines.learner("graphed", procedures.need(settings), stream.networks, SEEDS, "meta")
     trainer.load(stream.learner.state())
     trainer.feed.put([stream._task(problem, 0) for problem in stream.problems], 0)
     with torch.no_grad(), OnDevice():
@@ -374,9 +350,10 @@ def test_choice(monkeypatch):
         (passes.variant(ALGORITHMS["adam"]), "algorithm 'adam' has no file in engines/graphed/batches"),
         (on_adam, r"no fast path for optimiser 'adam' \(it knows: sgd\)"),
     ):
-        assert engines.choose(procedures.need(settings)) == "stacked"
+        need = procedures.need(settings)
+        assert engines.choose(need) == engines.choose(need, device="cuda") == "recorded"
         with pytest.raises(engines.Unsupported, match=words):
-            engines.choose(procedures.need(settings), device="cuda")
+            engines.choose(need, "graphed")
     online = {**wide, "procedure": {"name": "task_stream"}}
     with pytest.raises(engines.Unsupported, match=r"no fast path for network 'convnet' \(it knows: mlp\)"):
         engines.choose(procedures.need(online), "graphed")

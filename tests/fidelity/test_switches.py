@@ -99,18 +99,11 @@ def test_noise_of_one_step(noise, engine):
 SHAPE = Network(Shape(hidden=[5]), 20, 1)
 
 
-class Regression:
-    """All that a learner asks of a problem."""
-
-    loss = "squared_error"
-
-
 def learner(engine: str, given: dict):
     """A learner of one run of 20-5-1, seed 0, whose gradient steps are too small to matter."""
     algorithm = {"name": "cbp", "step_size": 1e-13, "replacement_rate": 0.2, "maturity_threshold": 0, **given}
-    settings = support.variant(REGRESSION, algorithm)
-    need = procedures.need(settings)
-    return engines.task_learner(engine, settings, need, Regression(), views.single(SHAPE), [0])
+    need = procedures.need(support.variant(REGRESSION, algorithm))
+    return engines.learner(engine, need, views.single(SHAPE), [0])
 
 
 def state(units: list[tuple], ages: list[int], decay: float = 0.5) -> dict:

@@ -39,8 +39,8 @@ def test_convnet(modules, monkeypatch, tmp_path):
     figures = convnet.table(of, "cpu", size, tmp_path / "table.md")
     lines = (tmp_path / "table.md").read_text().splitlines()
     head, _, *cells = [line.strip("|").split("|") for line in lines if line.startswith("|")]
-    assert len(cells) == len(of) and {len(row) for row in (head, *cells)} == {10}
-    assert all(row[8].strip() == "bitwise" for row in cells)  # the same stack, again
+    assert len(cells) == len(of) and {len(row) for row in (head, *cells)} == {11}
+    assert all(row[9].strip() == "bitwise" for row in cells)  # the same stack, again
     assert [(row["algorithm"]["name"], row["runs"]) for row in figures] == [
         ("backprop", 1), ("backprop", 2),
         *((name, runs) for name in ("l2", "shrink_and_perturb", "cbp") for runs in (1, 2)),
@@ -65,6 +65,7 @@ def test_mlp(modules, monkeypatch):
     monkeypatch.setattr(gpu, "ROUNDS", 1)
     monkeypatch.setattr(gpu, "IMAGES", 20)
     assert gpu.run_steps_per_second(gpu.ALGORITHMS["CBP"], 5, 2, "cpu", 10) > 0
+    assert gpu.run_steps_per_second(gpu.ALGORITHMS["CBP"], 5, 2, "cpu", 10, engine="recorded") > 0
     assert gpu.grouping(gpu.ALGORITHMS["backprop"], 5, "cpu", 10) == "bitwise"
     assert gpu.bandwidth("cpu", 2**10) > 0
 

@@ -12,7 +12,9 @@ from real_data import mnist_root
 from perennial import datasets, procedures, streams
 from perennial.jobs import sequences
 from perennial.learning import engines, views
-from perennial.learning.engines.fused.trainer import FusedTrainer, sparse
+from perennial.learning.engines.fused.trainer import sparse
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import permuted_mnist as problem
@@ -168,7 +170,7 @@ def test_both_engines_learn_the_same(images, changes):
     }  # fmt: skip
     need, networks = procedures.need(settings), views.single(network)
     for engine in ("fused", "stacked"):
-        learner = engines.task_learner(engine, settings, need, found, networks, [1])
+        learner = engines.learner(engine, need, networks, [1])
         learner.load({"weights": networks.init([1], 0, "float64")})
         performances.append([learner.train([found.task(k)], k) for k in range(2)])
         states.append(learner.state()["weights"])
@@ -187,7 +189,9 @@ def test_the_first_published_accuracies():
         settings, 0, problem.sequence(settings, 0, 2), datasets.arrays("mnist", mnist_root())
     )
     network = Network(Shape(hidden=[100, 100, 100]), 784, 10)
-    trainer = FusedTrainer({"algorithm": BACKPROP, "precision": "float32"}, found, network, [0])
+    shape = {"name": "mlp", "hidden": [100, 100, 100]}
+    need = Need({NETWORK: shape}, BACKPROP, LossSpec("cross_entropy"))
+    trainer = engines.learner("fused", need, views.single(network), [0])
     trainer.load({"weights": {name: w[None] for name, w in network.init(0).items()}})
     accuracy = [100 * trainer.train([found.task(k)], k).mean() for k in range(2)]
     assert np.allclose(accuracy, [92.09, 93.32], atol=1), accuracy

@@ -53,11 +53,11 @@ def _may_use_one(need: Any, engine: str, device: str) -> bool:
     if device == "cpu":
         return False
     try:
-        graphed = engines.choose(need, engine, "cuda") == "graphed"
+        made_for_it = engines.choose(need, engine, "cuda") in engines.ON_GPU
     except engines.Unsupported:
         return False
-    asked_for = device == "cuda" or engine == "graphed"
-    return graphed and (asked_for or engines.is_wide(need)) and torch.backends.cuda.is_built()
+    asked_for = device == "cuda" or engine in engines.ON_GPU
+    return made_for_it and (asked_for or engines.is_wide(need)) and torch.backends.cuda.is_built()
 
 
 def named(text: str | None) -> list[str] | None:

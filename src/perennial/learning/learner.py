@@ -7,7 +7,7 @@ engine: nested dicts of arrays with leading axis r, branches weights, buffers, o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +33,8 @@ class Need:
         passes: a task is learnt in several passes, and runs may be cut between two.
         schedule: the rate changes from step to step.
         shared: two networks share parameters.
+        precision: of the weights: float32 or float64.
+        tf32: a GPU may round factors of products of matrices to TensorFloat-32.
     """
 
     networks: Mapping[str, Mapping[str, Any]]
@@ -43,7 +45,8 @@ class Need:
     passes: bool = False
     schedule: bool = False
     shared: bool = False
-    precision: str = field(default="float32")
+    precision: str = "float32"
+    tf32: bool = False
 
 
 class Learner(Protocol):

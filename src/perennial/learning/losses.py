@@ -59,6 +59,11 @@ def get(name: str) -> Loss:
     return _known[name]
 
 
+def names() -> tuple[str, ...]:
+    """All losses that are known by now."""
+    return tuple(sorted(_known))
+
+
 @register
 def squared_error(forward: Forward, batch: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Any, Any]:
     """(y - output)^2 of a network with one output. Batch: inputs [r, b, i], targets [r, b]."""

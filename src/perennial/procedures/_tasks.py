@@ -52,9 +52,7 @@ class Tasks:
         self.networks = views.single(self.network)
         self.options = registry.parse("procedures", settings["procedure"])
         self._check()
-        self.learner = engines.task_learner(
-            group.engine, settings, need, one, self.networks, group.seeds, group.device
-        )
+        self.learner = engines.learner(group.engine, need, self.networks, group.seeds, group.device)
         reset.network(self.learner, self.networks, self.seeds, 0, self.dtype)
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
@@ -233,6 +231,7 @@ def need_of(settings: dict[str, Any], batch: int = 1, passes: bool = False) -> N
         batch,
         passes=passes,
         precision=settings["precision"],
+        tf32=settings.get("gpu_precision") == "tf32",
     )
 
 

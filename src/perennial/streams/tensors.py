@@ -28,6 +28,7 @@ from perennial.streams import (
     WEYL_1,
 )
 from perennial.streams.clock import Clock
+from perennial.streams.kernels import one_on_a_gpu
 
 MASK = 0xFFFFFFFF
 
@@ -47,6 +48,7 @@ def _groups(purpose: int, clock: Clock, layer: Any, groups: int, device: Any) ->
     return blocks.view(len(clock.seeds), 4, groups, LANES).transpose(1, 2)
 
 
+@one_on_a_gpu
 def uniforms(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 uniforms in [0, 1), one row for each run's seed."""
     words = _groups(purpose, clock, layer, -(-count // GROUP), device)
@@ -61,6 +63,7 @@ def uniforms_at(purpose: int, clock: Clock, layers: Any, count: int) -> Any:
     return uniforms(purpose, flat, layers.reshape(-1, 1), count, layers.device).view(runs, n, count)
 
 
+@one_on_a_gpu
 def normals(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 standard normals; see `perennial.streams.normals`, which this repeats step by step."""
     words = _groups(purpose, clock, layer, -(-count // GROUP), device)
@@ -93,6 +96,7 @@ def normals(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "c
     return both.reshape(len(clock.seeds), -1)[:, :count]
 
 
+@one_on_a_gpu
 def sum4(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "cpu") -> Any:
     """[r, count] float32 sums of four 4-bit uniforms, scaled to mean 0 and variance 1."""
     w = _groups(purpose, clock, layer, -(-count // (2 * GROUP)), device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from perennial.lazy import torch
@@ -29,9 +30,10 @@ def bias_correction(decay: float, age: Any) -> Any:
 
     Args:
         decay: of the running average, in [0, 1).
-        age: updates so far, at least 1; floating point, of any shape.
+        age: updates so far, at least 1; floating point, of any shape; a tensor or an array.
     """
-    return -torch.expm1(age * math.log(decay)) if decay > 0 else torch.ones_like(age)
+    expm1 = np.expm1 if isinstance(age, np.ndarray) else torch.expm1
+    return -expm1(age * math.log(decay)) if decay > 0 else 0 * age + 1
 
 
 def step(

@@ -13,12 +13,12 @@ __all__ = ["Settings", "init", "update"]
 
 def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """Moments like the weights; `step` [r] counts updates."""
-    runs = next(iter(weights.values())).shape[0]
+    one = next(iter(weights.values()))
     return {
         "optimiser": {
             "first_moment": {name: torch.zeros_like(w) for name, w in weights.items()},
             "second_moment": {name: torch.zeros_like(w) for name, w in weights.items()},
-            "step": torch.zeros(runs, dtype=torch.int64),
+            "step": torch.zeros(len(one), dtype=torch.int64, device=one.device),
         },
         "algorithm": {},
     }

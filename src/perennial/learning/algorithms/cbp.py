@@ -10,7 +10,8 @@ many places of the image and whose means are taken over all of them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -106,21 +107,12 @@ def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
 def update(
     settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
-    """One gradient step, then test every unit and renew the least useful. The choice is made in all layers
-    before any unit is renewed, so that utilities are those of the trained network."""
-    _gradient_step(settings, state, gradients, rate)
-    layers = [layer for layer in networks.hidden if layer.key in features]
-    for layer in layers:
-        _measure(settings, layer, state, features[layer.key])
-    if settings.replacement_rate == 0 or not layers:
-        return
-    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)
-    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)
-    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
-        _renew(settings, layer, state, *of_layer)
+    """One gradient step; then every unit is tested, and the least useful start afresh."""
+    descend(settings, state, gradients, rate)
+    replace(settings, networks, state, features, clock)
 
 
-def _gradient_step(settings: Settings, state: State, gradients: Any, rate: Any) -> None:
+def descend(settings: Settings, state: State, gradients: Any, rate: Any) -> None:
     """Gradient descent with decay, or Adam with an age for each weight: a renewed weight is corrected for its own."""
     optimiser = state["optimiser"]
     for name, g in gradients.items():
@@ -131,6 +123,20 @@ def _gradient_step(settings: Settings, state: State, gradients: Any, rate: Any) 
         m, v, age = (optimiser[kind][name] for kind in ("first_moment", "second_moment", "age"))
         age.add_(1)
         _moments.step(settings, m, v, w, g, age, rate, damped=settings.adam_bias_correction == "gnt_bug")
+
+
+def replace(settings: Settings, networks: Any, state: State, features: Any, clock: Clock) -> None:
+    """Test every unit and renew the least useful, after the gradient step. The choice is made in all layers before
+    any unit is renewed, so that utilities are those of the trained network."""
+    layers = [layer for layer in networks.hidden if layer.key in features]
+    for layer in layers:
+        _measure(settings, layer, state, features[layer.key])
+    if settings.replacement_rate == 0 or not layers:
+        return
+    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)
+    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)
+    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
+        renew(settings, layer, state, *of_layer)
 
 
 def _measure(settings: Settings, layer: Any, state: State, features: Any) -> None:
@@ -152,6 +158,42 @@ def _correction(settings: Settings, own: State) -> Any:
     return _moments.bias_correction(settings.utility_decay, own["age"].to(own["utility"].dtype))  # [r, h]
 
 
+class Factors(NamedTuple):
+    """What a utility is made of: y = activity · outgoing / incoming, without the factors that it leaves out."""
+
+    activity: Literal["size", "deviation", "none"]  #: mean |h|, or |h - its running mean|
+    outgoing: bool  #: mean |w| of what the next layer gives the unit
+    incoming: bool  #: mean |w| of what the unit receives
+
+
+#: Every form of the utility, here and in compiled code, reads this table.
+FACTORS = {
+    "contribution": Factors("size", True, False),  # Nature eq. 1
+    "zero_contribution": Factors("deviation", True, False),  # arXiv eqs. 4-5
+    "adaptable_contribution": Factors("deviation", True, True),  # arXiv eqs. 6-8
+    "adaptation": Factors("none", False, True),
+    "weight": Factors("none", True, False),
+    "feature_by_input": Factors("deviation", False, True),
+    "random": Factors("none", True, False),  # kept, but the choice is by lot
+}
+
+
+def combined(
+    kind: str, activity: Callable[[str], Any], outgoing: Callable[[], Any], incoming: Callable[[], Any]
+) -> Any:
+    """y [..., h] from its factors, tensors or arrays; only those that the utility has are asked for.
+
+    Args:
+        kind: one of the settings' utilities.
+        activity: of a kind in `Factors`, [..., h, p].
+        outgoing, incoming: [..., h, p] and [..., h].
+    """
+    factors = FACTORS[kind]
+    y = activity(factors.activity)
+    y = (y * outgoing() if factors.outgoing else y).mean(-1)  # [..., h, p] -> [..., h]
+    return y / incoming() if factors.incoming else y
+
+
 def instantaneous_utility(kind: str, units: Any, h: Any, mean: Any) -> Any:
     """y [r, h] of every unit. Means instead of the papers' sums: the ranking in a layer is the same.
 
@@ -161,19 +203,25 @@ def instantaneous_utility(kind: str, units: Any, h: Any, mean: Any) -> Any:
         h: activations [r, b, h, p].
         mean: running mean activation [r, h].
     """
-    incoming = units.incoming.abs().flatten(2).mean(2)  # [r, h, i, ...] -> [r, h]
-    sizes = [array.abs().flatten(3).mean(3) for array in units.outgoing]  # [r, h, p, o, ...] -> [r, h, p]
-    outgoing = sizes[0] if len(sizes) == 1 else sum(sizes) / len(sizes)
-    deviation = (h - mean[:, None, :, None]).abs().mean(1)  # [r, b, h, p] -> [r, h, p]
-    return {
-        "contribution": lambda: (outgoing * h.abs().mean(1)).mean(2),  # Nature eq. 1
-        "zero_contribution": lambda: (outgoing * deviation).mean(2),  # arXiv eqs. 4-5
-        "adaptable_contribution": lambda: (outgoing * deviation).mean(2) / incoming,  # arXiv eqs. 6-8
-        "adaptation": lambda: 1 / incoming,
-        "weight": lambda: outgoing.mean(2),
-        "feature_by_input": lambda: deviation.mean(2) / incoming,
-        "random": lambda: outgoing.mean(2),
-    }[kind]()
+
+    def activity(of: str) -> Any:
+        if of == "none":
+            return torch.ones_like(mean).unsqueeze(2)  # [r, h, 1]
+        return (h if of == "size" else h - mean[:, None, :, None]).abs().mean(1)  # [r, b, h, p] -> [r, h, p]
+
+    def outgoing() -> Any:
+        sizes = [mean_size(array, 3) for array in units.outgoing]  # [r, h, p, o, ...] -> [r, h, p]
+        return sizes[0] if len(sizes) == 1 else sum(sizes) / len(sizes)
+
+    return combined(kind, activity, outgoing, lambda: mean_size(units.incoming, 2))
+
+
+def mean_size(w: Any, axis: int) -> Any:
+    """Mean |w| over an axis and all after it; on a GPU, where memory is the limit, without storing |w|."""
+    if w.is_cuda:
+        axes = tuple(range(axis, w.dim()))
+        return torch.linalg.vector_norm(w, 1, dim=axes) / w.shape[axis:].numel()
+    return w.abs().flatten(axis).mean(axis)
 
 
 def _choose(settings: Settings, layer: Any, state: State, clock: Clock) -> tuple[Any, Any]:
@@ -193,8 +241,8 @@ def _choose(settings: Settings, layer: Any, state: State, clock: Clock) -> tuple
     return chosen, torch.arange(slots, device=mature.device) < number.unsqueeze(1)
 
 
-def _renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, fresh: Any) -> None:
-    """Start the units of one layer afresh that are due."""
+def renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, fresh: Any) -> None:
+    """Start the units [r, k] of one layer afresh that are due; fresh: their incoming weights [r, k, i, ...]."""
     if settings.bias_transfer == "on":
         mean = _mean(settings, state["algorithm"][layer.key])
         _renewal.transfer_bias(layer, state["weights"], mean, chosen, due)

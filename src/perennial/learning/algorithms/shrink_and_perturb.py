@@ -62,7 +62,12 @@ def update(
     """w <- w - step_size (g + weight_decay w) + noise_std n, n fresh for each weight; or Adam's step, then noise."""
     name, own = descent(settings)
     registry.module("algorithms", name).update(own, networks, state, gradients, features, clock, rate)
-    weights = state["weights"]
+    perturb(settings, state["weights"], list(gradients), clock)
+
+
+def perturb(settings: Settings, weights: State, names: list[str], clock: Clock) -> None:
+    """w <- w + noise_std n for the weights of those names. One long draw is cut up over all, so that none depends on
+    which took part in the step."""
     noise = tensors.noise_for(weights, list(weights), settings.noise, streams.NOISE, clock)
-    for name in gradients:
+    for name in names:
         weights[name].add_(noise[name], alpha=settings.noise_std)

@@ -1,14 +1,20 @@
 """How a group of runs is trained, and where. Every engine computes what the algorithm's file defines.
 
-`stacked`: the definition itself in PyTorch, all runs of the group in one stack. Takes everything; CPU.
+Two are general, one file each. They take everything, a user's algorithm too:
+
+`stacked`: the definition itself in PyTorch, all runs of the group in one stack. CPU.
+`recorded`: the same step, recorded as a CUDA graph and replayed.
+
+Three are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
+
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of times
 less. CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
 pooling took. CPU.
 `graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, in
-`graphed/`; convolutional and other ones in mini-batches, in `graphed/batches/`. Made for CUDA, and runs on the CPU too.
+`graphed/`; convolutional and other ones in mini-batches, in `graphed/batches/`.
 
-The folder of a fast path exports
+Those that are made for CUDA run on the CPU too, where they are tested. The folder of a fast path exports
 
     covers(need) -> str | None       why it is not made for such networks, losses or courses, if so; imports no library
     LEARNER                          "module.Class" of its learner, within the folder
@@ -24,6 +30,7 @@ What a file does not know is refused, never trained as something else.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -31,7 +38,6 @@ from typing import Any, Literal, get_args, get_origin
 from perennial import registry
 from perennial.errors import UserError
 from perennial.lazy import torch
-from perennial.learning import losses
 from perennial.learning.learner import Need
 
 #: engine -> its folders. Of several engines for the CPU the first that fits is taken.
@@ -39,17 +45,22 @@ FOLDERS = {
     "fused": ("fused",),
     "pooled": ("pooled",),
     "graphed": ("graphed", "graphed.batches"),
+    "recorded": (),
     "stacked": (),
 }
 NAMES = tuple(FOLDERS)
+GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
 ONE_BY_ONE = (
     "fused",
     "pooled",
-)  #: engines that gain nothing from a stack, on the CPU: each run is a group by itself
+)  #: for the CPU; they gain nothing from a stack: each run is a group by itself
+ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best
 # and a GPU would wait for its kernels to start. To be set anew when both are measured side by side.
 WIDE = 512
+
+Knows = Mapping[str, tuple[str, ...]]  # choice -> the values that are known
 
 
 class Unsupported(UserError, ValueError):
@@ -59,27 +70,17 @@ class Unsupported(UserError, ValueError):
 def fast_path(folder: str, algorithm: str) -> Any | None:
     """An algorithm's file in the folder of a fast path, if it has one."""
     name = f"{__name__}.{folder}.{algorithm}"
-    return importlib.import_module(name) if find_spec(name) else None
+    module = importlib.import_module(name) if find_spec(name) else None
+    return module if hasattr(module, "unsupported") else None  # a user's algorithm may be called "layout"
 
 
 def fits(engine: str, need: Need) -> str | None:
     """Why an engine cannot serve a need, or None when it can."""
-    if not FOLDERS[engine]:
-        return None
     reasons = [_why_not(folder, need) for folder in FOLDERS[engine]]
-    return (
-        None
-        if None in reasons
-        else next(iter(reasons))
-        if len(reasons) == 1
-        else _nearest(engine, need, reasons)
-    )
-
-
-def _nearest(engine: str, need: Need, reasons: list[str | None]) -> str:
-    """Of the reasons of several folders that of the one whose course and network fit."""
-    covered = [not _folder(folder).covers(need) for folder in FOLDERS[engine]]
-    return str(reasons[covered.index(True)] if any(covered) else reasons[need.batch > 1])
+    if not reasons or None in reasons:
+        return None
+    covered = [_folder(folder).covers(need) is None for folder in FOLDERS[engine]]
+    return reasons[covered.index(True) if any(covered) else -1 if need.batch > 1 else 0]
 
 
 def _folder(folder: str) -> Any:
@@ -95,7 +96,28 @@ def _why_not(folder: str, need: Need) -> str | None:
     if module is None:
         return f"algorithm '{name}' has no file in engines/{folder.replace('.', '/')}"
     hyper = registry.parse("algorithms", dict(need.algorithm))
-    return unknown_choice(hyper, getattr(module, "KNOWS", {})) or module.unsupported(hyper)
+    unknown = unknown_choice(type(hyper), vars(hyper), getattr(module, "KNOWS", {}))
+    return unknown or module.unsupported(hyper)
+
+
+def whole_tasks(need: Need, networks: Mapping[str, Knows], known_losses: tuple[str, ...]) -> str | None:
+    """Why a fast path for whole tasks of a single network does not serve a need, if so; for `covers`.
+
+    Args:
+        networks: name -> what is known of its settings.
+        known_losses: by name.
+    """
+    (network, *others) = need.networks.values()
+    if not need.tasks or others or need.schedule or need.shared:
+        return "it takes whole tasks of a single network at a constant rate only"
+    if reason := refused("network", network["name"], tuple(networks)):
+        return reason
+    if further := set(need.loss.settings) - {"network"}:
+        return f"it has no fast path for settings of a loss ({', '.join(sorted(further))})"
+    settings = registry.module("networks", network["name"]).Settings
+    return refused("loss", need.loss.name, known_losses) or unknown_choice(
+        settings, network, networks[network["name"]]
+    )
 
 
 def choices(settings: type) -> dict[str, tuple[str, ...]]:
@@ -104,36 +126,38 @@ def choices(settings: type) -> dict[str, tuple[str, ...]]:
     return {key: get_args(kind) for key, kind in fields.items() if get_origin(kind) is Literal}
 
 
-def unknown_choice(hyper: Any, knows: dict[str, tuple[str, ...]]) -> str | None:
-    """The first choice of some settings that a fast file does not know, in words; None when it knows them all."""
-    for key in choices(type(hyper)):
-        value, known = getattr(hyper, key), knows.get(key, ())
-        if value not in known:
-            allowed = ", ".join(known) or "none"
-            return f"it has no fast path for {key} '{value}' (it knows: {allowed})"
+def unknown_choice(settings: type, given: Mapping[str, Any], knows: Knows) -> str | None:
+    """The first choice among some settings that a fast file does not know, in words; None when it knows them all."""
+    for key in choices(settings):
+        value = given.get(key, settings.model_fields[key].default)
+        if reason := refused(key, value, knows.get(key, ())):
+            return reason
     return None
 
 
 def refused(what: str, given: str, known: tuple[str, ...]) -> str | None:
-    """`it has no fast path for loss 'hinge' (it knows: ...)`, or None where it is known; for `covers`."""
-    return (
-        None if given in known else f"it has no fast path for {what} '{given}' (it knows: {', '.join(known)})"
-    )
+    """`it has no fast path for loss 'hinge' (it knows: ...)`, or None where it is known."""
+    if given in known:
+        return None
+    return f"it has no fast path for {what} '{given}' (it knows: {', '.join(known) or 'none'})"
 
 
 def modules(need: Need) -> list[str]:
     """The code that a variant may be trained by: the definition's engine, definitions that its algorithm looks up by
-    name, and fast files of the engines that fit."""
+    name, fast files of the engines that fit, and the recorder where no stack for a GPU does."""
     name = need.algorithm["name"]
     uses = getattr(registry.module("algorithms", name), "uses", lambda settings: ())
     others = uses(registry.parse("algorithms", dict(need.algorithm)))
-    found = [f"{__name__}.stacked", *(registry.dotted("algorithms", other) for other in others)]
-    for folders in FOLDERS.values():
+    found, graphed = ["stacked"], False
+    for engine, folders in FOLDERS.items():
         for folder in folders:
             if find_spec(f"{__name__}.{folder}.{name}") and _folder(folder).covers(need) is None:
                 learner = _folder(folder).LEARNER.rpartition(".")[0]
-                found += [f"{__name__}.{folder}.{part}" for part in (name, *others, learner)]
-    return [module for module in found if find_spec(module)]
+                found += [f"{folder}.{part}" for part in (name, *others, learner)]
+                graphed |= engine == "graphed"
+    found += [] if graphed else ["recorded"]
+    own = [module for part in found if find_spec(module := f"{__name__}.{part}")]
+    return own + [registry.dotted("algorithms", other) for other in others]
 
 
 def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:
@@ -144,14 +168,10 @@ def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:
     """
     if wanted not in ("auto", *NAMES):
         raise Unsupported(f"engine: '{wanted}' is not one of auto, {', '.join(NAMES)}")
-    if wanted == "auto" and (device == "cuda" or (device == "auto" and is_wide(need) and cuda_here())):
-        reason = fits("graphed", need)
-        if device == "cuda" and reason:
-            raise Unsupported(f"device: cuda: engine graphed cannot train this variant: {reason}")
-        if reason is None:
-            return "graphed"
     if wanted == "auto":
-        return next((engine for engine in ONE_BY_ONE if fits(engine, need) is None), "stacked")
+        gpu = device == "cuda" or (device == "auto" and is_wide(need) and cuda_here())
+        fitting = (engine for engine in (ON_GPU if gpu else ONE_BY_ONE) if fits(engine, need) is None)
+        return next(fitting, "stacked")
     if reason := fits(wanted, need):
         raise Unsupported(f"engine: {wanted} cannot train this variant: {reason}")
     return wanted
@@ -165,15 +185,14 @@ def device_of(engine: str, device: str = "auto") -> str:
     """
     if device not in ("auto", *DEVICES):
         raise Unsupported(f"device: '{device}' is not one of auto, {', '.join(DEVICES)}")
-    if device == "cuda" and engine != "graphed":
-        raise Unsupported(
-            f"device: cuda: engine {engine} runs on the CPU only (allowed engines: auto, graphed)"
-        )
+    if device == "cuda" and engine not in ON_GPU:
+        allowed = ", ".join(("auto", *ON_GPU))
+        raise Unsupported(f"device: cuda: engine {engine} runs on the CPU only (allowed engines: {allowed})")
     if device == "cuda" and not cuda_here():
         raise Unsupported(
             "device: cuda: PyTorch finds no CUDA device on this machine (allowed here: auto, cpu)"
         )
-    return "cuda" if engine == "graphed" and device != "cpu" and cuda_here() else "cpu"
+    return "cuda" if engine in ON_GPU and device != "cpu" and cuda_here() else "cpu"
 
 
 def cuda_here() -> bool:
@@ -189,45 +208,22 @@ def is_wide(need: Need) -> bool:
     return max((registry.module("networks", name).width(own) for name, own in parsed), default=0) >= WIDE
 
 
-def task_learner(
-    engine: str,
-    settings: dict[str, Any],
-    need: Need,
-    problem: Any,
-    networks: Any,
-    seeds: list[int],
-    device: str = "cpu",
-) -> Any:
-    """A fresh `TaskLearner`; give it a state with `load` before training.
+def learner(engine: str, need: Need, networks: Any, seeds: list[int], device: str = "cpu") -> Any:
+    """A fresh `TaskLearner` where the need is of whole tasks, else a `Learner`; give it a state with `load` first.
 
     Args:
         engine: as from `choose`.
-        settings: canonical settings of the variant.
-        problem: one run's problem.
-        networks: of one run: a single one, called `losses.NETWORK`.
+        need: what is asked for.
+        networks: of one run.
         seeds: one per run, in the order of axis r.
         device: as from `device_of`.
-    """
-    if engine == "stacked":
-        from perennial.learning.engines.stacked import StackedLearner
-
-        return StackedLearner(settings["algorithm"], networks, seeds, need.loss, need.batch)
-    folder = next(folder for folder in FOLDERS[engine] if _folder(folder).covers(need) is None)
-    file, _, name = _folder(folder).LEARNER.rpartition(".")
-    made = getattr(importlib.import_module(f"{__name__}.{folder}.{file}"), name)
-    network = networks.views[losses.NETWORK].network
-    arguments = (settings, problem, network, seeds)
-    return made(*arguments, device) if engine == "graphed" else made(*arguments)
-
-
-def learner(engine: str, need: Need, networks: Any, seeds: list[int]) -> Any:
-    """A fresh `Learner` that takes single steps; give it a state with `load` first.
 
     Raises:
-        Unsupported: the engine has no way to take single steps.
+        Unsupported: the engine cannot.
     """
-    if engine != "stacked":
-        raise Unsupported(f"engine: {engine} learns whole tasks only (allowed here: auto, stacked)")
-    from perennial.learning.engines.stacked import StackedLearner
-
-    return StackedLearner(need.algorithm, networks, seeds, batch=need.batch)
+    folder = next((folder for folder in FOLDERS[engine] if _why_not(folder, need) is None), None)
+    if folder is None and engine not in GENERAL:
+        raise Unsupported(f"engine: {engine} cannot train this variant: {fits(engine, need)}")
+    place = f"{folder}.{_folder(folder).LEARNER}" if folder else GENERAL[engine]
+    module, _, name = place.rpartition(".")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)(need, networks, seeds, device)

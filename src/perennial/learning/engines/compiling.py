@@ -16,6 +16,7 @@ from perennial.files import compilation
 FAST = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
 # A function within a step is always inlined: the compiler then sees through the tuples of arrays.
 INNER = {**FAST, "forceinline": True}
+EXACT = {**INNER, "fastmath": False}  # for arithmetic whose rounding matters
 
 
 def in_turn(functions: list[Callable]) -> Callable:
@@ -32,14 +33,17 @@ def in_turn(functions: list[Callable]) -> Callable:
     return both
 
 
-def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
+def specialise(template: FunctionType, name: str, exact: bool = False, **constants: Any) -> Callable:
     """Compile a function with some of its global names bound to constants or compiled functions.
 
     The compiled code is cached on disk under `name`, which must therefore spell out every constant. (A closure
     would do the same, but numba does not find a cached closure over compiled functions again.)
+
+    Args:
+        exact: sums are taken as they are written.
     """
     source = compilation.stable_source(Path(template.__code__.co_filename))
     code = template.__code__.replace(co_filename=str(source))
     bound = FunctionType(code, {**template.__globals__, **constants}, name)
     bound.__qualname__ = name
-    return numba.njit(cache=True, **FAST)(bound)
+    return numba.njit(cache=True, **{**FAST, "fastmath": False if exact else FAST["fastmath"]})(bound)

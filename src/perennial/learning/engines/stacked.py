@@ -16,7 +16,7 @@ from perennial import registry
 from perennial.lazy import torch
 from perennial.learning import algorithms, losses, tree
 from perennial.learning.algorithms import Clock
-from perennial.learning.learner import State
+from perennial.learning.learner import Need, State
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.views import Networks
 from perennial.problems import Task
@@ -30,28 +30,20 @@ class StackedLearner:
     """A `Learner` for anything, and a `TaskLearner`; see `perennial.learning.learner`.
 
     Args:
-        algorithm: settings with the algorithm's name.
+        need: what is asked for; anything.
         networks: of one run.
         seeds: one per run, in the order of axis r.
-        loss: of tasks, if there are any.
-        batch: examples of a step.
+        device: cpu.
     """
 
     piece = PIECE
 
-    def __init__(
-        self,
-        algorithm: Mapping[str, Any],
-        networks: Networks,
-        seeds: list[int],
-        loss: LossSpec | None = None,
-        batch: int = 1,
-    ) -> None:
+    def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
-        self.algorithm = registry.module("algorithms", algorithm["name"])
-        self.hyper = registry.parse("algorithms", dict(algorithm))
-        self.networks, self.seeds, self.loss, self.batch = networks, seeds, loss, batch
-        size = len(seeds) if networks.stackable and batch == 1 else 1
+        self.algorithm = registry.module("algorithms", need.algorithm["name"])
+        self.hyper = registry.parse("algorithms", dict(need.algorithm))
+        self.networks, self.seeds, self.loss, self.batch = networks, seeds, need.loss, need.batch
+        size = len(seeds) if networks.stackable and need.batch == 1 else 1
         self._runs = [slice(first, first + size) for first in range(0, len(seeds), size)]  # of each stack
         self._states: list[State] = []
 
@@ -98,7 +90,6 @@ class StackedLearner:
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Learn one task, or a piece of it, in every run: performance [r, steps]."""
-        assert self.loss is not None, "tasks need a loss"
         stop = tasks[0].steps if stop is None else stop
         performance = np.empty((len(tasks), stop - start))
         for step in range(start, stop):
@@ -166,12 +157,13 @@ def forward(
     view = networks.views[name]
     hooks = algorithms.hooks(algorithm, hyper, state, None, networks, name)
     weights = view.own(state["weights"])
-    inputs = torch.tensor(x, dtype=next(iter(weights.values())).dtype)[None]  # [b, i] -> [1, b, i]
+    one = next(iter(weights.values()))
+    inputs = torch.tensor(x, dtype=one.dtype, device=one.device)[None]  # [b, i] -> [1, b, i]
     with torch.no_grad():
         parts = [
             view.network.forward(weights, part, **hooks)[0][0] for part in inputs.split(TEST_BATCH, dim=1)
         ]
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).cpu().numpy()
 
 
 def probe(

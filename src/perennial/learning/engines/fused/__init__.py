@@ -19,22 +19,14 @@ from perennial.learning import engines
 from perennial.learning.learner import Need
 
 LEARNER = "trainer.FusedTrainer"
-NETWORKS = ("mlp",)
+NETWORKS = {"mlp": {"activation": ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")}}
 LOSSES = ("squared_error", "cross_entropy")
-ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")
 
 
 def covers(need: Need) -> str | None:
     """Fully connected networks with one example a step, in whole pieces of tasks."""
-    (network, *others) = need.networks.values()
-    if not need.tasks or others or need.schedule or need.shared:
-        return "it takes whole tasks of a single network at a constant rate only"
     if need.batch != 1:
         return f"it takes one example a step (batch: {need.batch})"
     if need.passes:
         return "it learns a task in one pass"
-    return (
-        engines.refused("network", network["name"], NETWORKS)
-        or engines.refused("loss", need.loss.name, LOSSES)
-        or engines.refused("activation", network.get("activation", "relu"), ACTIVATIONS)
-    )
+    return engines.whole_tasks(need, NETWORKS, LOSSES)

@@ -11,7 +11,7 @@ from numba import njit
 from perennial.learning.algorithms.adam import Settings
 from perennial.learning.engines.fused.backprop import unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, nothing_more
-from perennial.learning.engines.fused.moments import DECAY, EPSILON, moments, rates, scales_and_roots
+from perennial.learning.engines.fused.moments import rates, scales_and_roots, step
 from perennial.learning.engines.fused.rows import dot
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
@@ -58,29 +58,28 @@ def _begin(layout: Layout) -> Callable:
 
 
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot, moved = dot(layout, layer), moments(layout)
+    row_dot, moved = dot(layout, layer), step(layout)
 
     @njit(**INNER)
     def row(net, own, j, a, b):
         rates, w, m, v = own[0], net[0][layer], own[3][0][layer], own[4][0][layer]
-        epsilon, decay, scale, root = rates[EPSILON], rates[DECAY], rates[SCALE], rates[ROOT]
+        scale, root = rates[SCALE], rates[ROOT]
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
-            m[j, i], v[j, i] = moved(rates, m[j, i], v[j, i], a * b[layer, i] + decay * w[j, i])
-            w[j, i] -= scale * m[j, i] / (np.sqrt(v[j, i]) / root + epsilon)
+            w[j, i], m[j, i], v[j, i] = moved(rates, w[j, i], m[j, i], v[j, i], a * b[layer, i], scale, root)
         return s
 
     return row
 
 
 def _bias(layout: Layout, layer: int) -> Callable:
-    lead, moved = layout.leads[layer], moments(layout)
+    lead, moved = layout.leads[layer], step(layout)
 
     @njit(**INNER)
     def update(net, own, delta):
         rates, w, m, v = own[0], net[1][layer], own[3][1][layer], own[4][1][layer]
+        scale, root = rates[SCALE], rates[ROOT]
         for i in range(lead):
-            m[i], v[i] = moved(rates, m[i], v[i], delta[layer, i] + rates[DECAY] * w[i])
-            w[i] -= rates[SCALE] * m[i] / (np.sqrt(v[i]) / rates[ROOT] + rates[EPSILON])
+            w[i], m[i], v[i] = moved(rates, w[i], m[i], v[i], delta[layer, i], scale, root)
 
     return update

@@ -14,7 +14,7 @@ from numba import njit
 
 from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
-from perennial.learning.engines.fused.moments import DECAY, EPSILON, moments, rates, scales_and_roots
+from perennial.learning.engines.fused.moments import rates, scales_and_roots, step
 from perennial.learning.engines.fused.rows import dot
 
 RATES, SCALES, ROOTS, FIRST, SECOND, AGE = range(6)  # places among the arrays
@@ -69,26 +69,27 @@ def forget(layout: Layout, layer: int) -> Callable:
 
 
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot, moved, one = dot(layout, layer), moments(layout), layout.number(1)
+    row_dot, moved, one = dot(layout, layer), step(layout), layout.number(1)
 
     @njit(**INNER)
     def row(net, own, j, a, b):
         rates, scales, roots = own[RATES], own[SCALES], own[ROOTS]
         w, m, v, t = net[0][layer], own[FIRST][0][layer], own[SECOND][0][layer], own[AGE][0][layer]
-        epsilon, decay, last = rates[EPSILON], rates[DECAY], scales.shape[0] - 1
+        last = scales.shape[0] - 1
         s = row_dot(w, j, b)
         for i in range(w.shape[1]):
             t[j, i] += one
             at = min(int(t[j, i]), last)
-            m[j, i], v[j, i] = moved(rates, m[j, i], v[j, i], a * b[layer, i] + decay * w[j, i])
-            w[j, i] -= scales[at] * m[j, i] / (np.sqrt(v[j, i]) / roots[at] + epsilon)
+            w[j, i], m[j, i], v[j, i] = moved(
+                rates, w[j, i], m[j, i], v[j, i], a * b[layer, i], scales[at], roots[at]
+            )
         return s
 
     return row
 
 
 def _bias(layout: Layout, layer: int) -> Callable:
-    lead, moved, one = layout.leads[layer], moments(layout), layout.number(1)
+    lead, moved, one = layout.leads[layer], step(layout), layout.number(1)
 
     @njit(**INNER)
     def update(net, own, delta):
@@ -97,7 +98,6 @@ def _bias(layout: Layout, layer: int) -> Callable:
         for i in range(lead):
             t[i] += one
             at = min(int(t[i]), scales.shape[0] - 1)
-            m[i], v[i] = moved(rates, m[i], v[i], delta[layer, i] + rates[DECAY] * w[i])
-            w[i] -= scales[at] * m[i] / (np.sqrt(v[i]) / roots[at] + rates[EPSILON])
+            w[i], m[i], v[i] = moved(rates, w[i], m[i], v[i], delta[layer, i], scales[at], roots[at])
 
     return update

@@ -17,6 +17,7 @@ from numba import njit
 
 from perennial import streams
 from perennial.learning.algorithms.cbp import Settings
+from perennial.learning.engines import counting
 from perennial.learning.engines.fused import aged_adam, backprop, renewal
 from perennial.learning.engines.fused.layout import (
     CUT,
@@ -28,28 +29,34 @@ from perennial.learning.engines.fused.layout import (
     nothing_more,
     of_part,
 )
-from perennial.learning.engines.fused.renewal import INCOMING, MEAN, OUTGOING, SCORE, UTILITY
+from perennial.learning.engines.fused.moments import corrections
+from perennial.learning.engines.fused.renewal import (
+    BERNOULLI,
+    INCOMING,
+    KIND,
+    MATURITY,
+    MEAN,
+    OF_WIDTH,
+    OUTGOING,
+    SCORE,
+    UTILITY,
+)  # fmt: skip
 from perennial.learning.engines.fused.rows import dot, less
-from perennial.streams.compiled import block, fill_uniforms, uniform
+from perennial.learning.engines.fused.utilities import KINDS, RANDOM, utility
+from perennial.streams.compiled import fill_uniforms
 
-REPLACEMENT = streams.REPLACEMENT
+REPLACEMENT, NO_COIN = streams.REPLACEMENT, counting.NO_COIN
 REFRESH = CUT
 KNOWS = {
-    "utility": (
-        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
-        "random",
-    ),
+    "utility": KINDS,
     "count": ("eligible", "layer_width"),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),
     "renewed_velocity": ("kept", "zero"),
     "adam_bias_correction": ("standard", "gnt_bug"),
-}  # fmt: skip
-CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, FEATURE_BY_INPUT, RANDOM = range(7)
-KIND, MATURITY, BY_WIDTH, BERNOULLI = range(4)  # places in the array of choices; TRANSFER is the next
+}
 DESCENT = 9  # place of the gradient step's own arrays
-FORGOTTEN = 1e-20
 
 
 def unsupported(settings: Settings) -> str | None:
@@ -71,27 +78,15 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) ->
         units[UTILITY, layer, :n], units[MEAN, layer, :n] = own["utility"][run], own["mean_feature"][run]
         ages[layer, :n], saved[layer] = own["age"][run], own["saved"][run]
     choices = np.array([
-        KNOWS["utility"].index(settings.utility), settings.maturity_threshold, settings.count == "layer_width",
+        KINDS.index(settings.utility), settings.maturity_threshold, settings.count == "layer_width",
         settings.fraction == "bernoulli", settings.bias_transfer == "on",
     ])  # fmt: skip
     chosen = np.zeros((hidden, layout.width + 1), np.int64)  # [layer, 0] counts, the units follow
     buffer = np.zeros((max(layout.sizes) // streams.GROUP + 1) * streams.GROUP, np.float32)
     rates = np.array([settings.step_size, settings.utility_decay, 1 - settings.utility_decay], layout.dtype)
-    corrections, due = (
-        _corrections(settings.utility_decay, layout.dtype),
-        np.array([settings.replacement_rate]),
-    )
+    table, rate = corrections(settings.utility_decay, layout.dtype), np.array([settings.replacement_rate])
     descent = aged_adam.pack(settings, layout, state, run) if settings.optimiser == "adam" else ()
-    return rates, choices, due, corrections, units, ages, saved, chosen, buffer, descent
-
-
-def _corrections(decay: float, dtype: str) -> np.ndarray:
-    """1 - decay^age for age 0, 1, ... until the power no longer matters; the last entry stands for all above."""
-    enough = 2 if decay < FORGOTTEN else int(np.log(FORGOTTEN) / np.log(decay)) + 2
-    corrections = np.ones(enough)
-    if decay > 0:
-        corrections[:-1] = -np.expm1(np.arange(enough - 1) * np.log(decay))
-    return corrections.astype(dtype)
+    return rates, choices, rate, table, units, ages, saved, chosen, buffer, descent
 
 
 def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
@@ -211,57 +206,46 @@ def _refresh(layout: Layout, layer: int) -> Callable:
 def _test(layout: Layout, layer: int) -> Callable:
     """Move ages, means and utilities of one hidden layer; list the units to renew, least useful first."""
     inputs, _width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
-    n, one, above = layout.sizes[layer + 1], layout.number(1), layer + 1
+    n, above, choose, of_unit = layout.sizes[layer + 1], layer + 1, _choose(layout, layer), utility(layout)
     infinity, dtype = layout.number(np.inf), np.dtype(layout.dtype).type
 
     @njit(**INNER)
-    def number_due(own, mature, seed, task, step):
-        choices, saved = own[1], own[6]
-        base = n if choices[BY_WIDTH] and mature > 0 else mature
-        due = own[2][0] * base
-        if choices[BERNOULLI]:
-            if due >= 1:
-                return min(int(due), mature)
-            if due <= 0:
-                return 0
-            word = block(REPLACEMENT, seed, task, step, layer, 0)[0]
-            return min(1 if uniform(word) < due else 0, mature)
-        saved[layer] += due
-        count = int(saved[layer])
-        saved[layer] -= count
-        return min(count, mature)
-
-    @njit(**INNER)
     def test(net, own, work, seed, task, step):
-        h, choices, corrections, units, ages, chosen = work[0], own[1], own[3], own[4], own[5], own[7]
+        h, choices, table, units, ages, draws = work[0], own[1], own[3], own[4], own[5], own[8]
         eta, gain, kind, mature = own[0][1], own[0][2], choices[KIND], 0
-        draws = own[8]
         if kind == RANDOM:
             fill_uniforms(draws, REPLACEMENT, seed, task, step, layer)  # number 0 is the coin
         for i in range(n):
             ages[layer, i] += 1
-            correction = corrections[min(ages[layer, i], corrections.shape[0] - 1)]
+            correction = table[min(ages[layer, i], table.shape[0] - 1)]
             units[MEAN, layer, i] = eta * units[MEAN, layer, i] + gain * h[above, i]
-            deviation = abs(h[above, i] - units[MEAN, layer, i] / correction)
+            mean = units[MEAN, layer, i] / correction
             incoming, outgoing = units[INCOMING, layer, i] / inputs, units[OUTGOING, layer, i] / outputs
-            if kind == ADAPTABLE:
-                y = outgoing * deviation / incoming
-            elif kind == CONTRIBUTION:
-                y = outgoing * abs(h[above, i])
-            elif kind == ZERO_CONTRIBUTION:
-                y = outgoing * deviation
-            elif kind == ADAPTATION:
-                y = one / incoming
-            elif kind in (WEIGHT, RANDOM):
-                y = outgoing
-            else:
-                y = deviation / incoming
+            y = of_unit(kind, h[above, i], mean, outgoing, incoming)
             units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + gain * y
             ripe = ages[layer, i] > choices[MATURITY]
             mature += ripe
             score = dtype(draws[i + 1]) if kind == RANDOM else units[UTILITY, layer, i] / correction
             units[SCORE, layer, i] = score if ripe else infinity
-        count = number_due(own, mature, seed, task, step)
+        choose(own, mature, seed, task, step)
+
+    return test
+
+
+def _choose(layout: Layout, layer: int) -> Callable:
+    """List the units of one hidden layer that are due, by their scores."""
+    n, infinity, number_due, toss = (
+        layout.sizes[layer + 1],
+        layout.number(np.inf),
+        counting.inlined,
+        counting.coin,
+    )
+
+    @njit(**INNER)
+    def choose(own, mature, seed, task, step):
+        choices, units, saved, chosen = own[1], own[4], own[6], own[7]
+        coin = float(toss(seed, task, step, layer)) if choices[BERNOULLI] else NO_COIN
+        count, saved[layer] = number_due(own[2][0], mature, n, choices[OF_WIDTH], saved[layer], coin)
         chosen[layer, 0] = count
         for k in range(count):
             least = 0
@@ -271,4 +255,4 @@ def _test(layout: Layout, layer: int) -> Callable:
             units[SCORE, layer, least] = infinity
             chosen[layer, k + 1] = least
 
-    return test
+    return choose

@@ -15,13 +15,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from perennial.learning.engines.compiling import INNER, in_turn  # noqa: F401  for the algorithms' files
+from perennial.learning.engines.compiling import EXACT, INNER, in_turn  # noqa: F401  for the algorithms' files
 
 # Running sums of a loop are taken anew at multiples of this many steps of a task: there a task may be cut in two.
 CUT = 50
 NARROW = 8  # outputs of a first layer that is better held as [o, i]
 SMALL = 32  # inputs of a layer whose zero rows are not worth skipping
-EXACT = {**INNER, "fastmath": False}  # for arithmetic whose rounding matters
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the loops on Adam share: the moments of a weight, and step size and bias correction by age."""
+"""Moments, compiled: one step of Adam on one weight, and step sizes and bias corrections by age as tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from perennial.learning.algorithms._moments import bias_correction
 from perennial.learning.engines.fused.layout import INNER, Layout
 
 BETA_1, BETA_2, GAIN_1, GAIN_2, EPSILON, DECAY = range(6)  # places in the array of rates
@@ -24,6 +25,17 @@ def rates(settings: Any) -> list[float]:
     return [beta_1, beta_2, 1 - beta_1, 1 - beta_2, settings.epsilon, settings.weight_decay]
 
 
+def corrections(decay: float, dtype: Any = np.float64, least: int = 2) -> np.ndarray:
+    """1 - decay^age for age 0, 1, ... until the power no longer matters; the last entry stands for all above.
+
+    Args:
+        least: number of entries at least. Entry 0 does not occur in a step.
+    """
+    enough = int(np.log(FORGOTTEN) / np.log(decay)) + 2 if decay > FORGOTTEN else 2
+    ages = np.arange(1.0, max(enough, least))
+    return np.append(1.0, bias_correction(decay, ages)).astype(dtype)
+
+
 def scales_and_roots(settings: Any, dtype: str, damped: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Tables over a weight's age t, for w <- w - scale[t] m / (sqrt(v) / root[t] + epsilon).
 
@@ -34,11 +46,8 @@ def scales_and_roots(settings: Any, dtype: str, damped: bool = False) -> tuple[n
         two arrays; entry 0 does not occur in a step, the last one stands for all ages above.
     """
     betas = (settings.beta_1, settings.beta_2)
-    enough = max([2, *(int(np.log(FORGOTTEN) / np.log(beta)) + 2 for beta in betas if beta > FORGOTTEN)])
-    ages = np.arange(1, enough)
-    correct_1, correct_2 = (
-        np.append(1.0, -np.expm1(ages * np.log(b)) if b else np.ones(enough - 1)) for b in betas
-    )
+    enough = max(len(corrections(beta)) for beta in betas)
+    correct_1, correct_2 = (corrections(beta, least=enough) for beta in betas)
     scales, roots = settings.step_size / correct_1, np.sqrt(correct_2)
     if damped:
         scales, roots = settings.step_size * correct_2, np.ones(enough)
@@ -46,14 +55,19 @@ def scales_and_roots(settings: Any, dtype: str, damped: bool = False) -> tuple[n
 
 
 @cache
-def moments(layout: Layout) -> Callable:
-    """The moments after a gradient g, without ever coming near the smallest numbers of the type."""
+def step(layout: Layout) -> Callable:
+    """step(rates, w, m, v, g, scale, root): weight and moments after the gradient g, and weight decay.
+
+    A moment never comes near the smallest numbers of the type.
+    """
     zero, tiny = layout.number(0), layout.number(TINY)
 
     @njit(**INNER)
-    def moved(rates, m, v, g):
-        first = rates[BETA_1] * m + rates[GAIN_1] * g
-        second = rates[BETA_2] * v + rates[GAIN_2] * g * g
-        return first if abs(first) > tiny else zero, second if second > tiny else zero
+    def moved(rates, w, m, v, g, scale, root):
+        g = g + rates[DECAY] * w
+        m = rates[BETA_1] * m + rates[GAIN_1] * g
+        v = rates[BETA_2] * v + rates[GAIN_2] * g * g
+        m, v = m if abs(m) > tiny else zero, v if v > tiny else zero
+        return w - scale * m / (np.sqrt(v) / root + rates[EPSILON]), m, v
 
     return moved

@@ -15,7 +15,7 @@ from perennial.streams.compiled import fill_uniforms
 
 REPLACEMENT = streams.REPLACEMENT
 UTILITY, MEAN, INCOMING, OUTGOING, SCORE = range(5)  # planes of `units` [plane, hidden layer, unit]
-TRANSFER = 4  # place in the array of choices
+KIND, MATURITY, OF_WIDTH, BERNOULLI, TRANSFER = range(5)
 
 
 def renew_layer(layout: Layout, layer: int, forget: Callable) -> Callable:

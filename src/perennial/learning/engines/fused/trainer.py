@@ -11,6 +11,9 @@ from perennial.learning import tree
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.fused.layout import CUT, Layout
 from perennial.learning.engines.fused.loop import compile_loop, workspace
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK
+from perennial.learning.views import Networks
 from perennial.problems import Task
 from perennial.problems._per_array import per_array
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
@@ -24,20 +27,17 @@ class FusedTrainer:
     """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
-        settings: canonical settings of the variant.
-        problem: one run's problem (its loss is used).
-        network: shape of the network.
+        need: what is asked for; `covers` has none against it.
+        networks: of one run.
         seeds: one per run, in the order of axis r.
+        device: cpu.
     """
 
-    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
-        name = settings["algorithm"]["name"]
-        self.module, self.hyper = (
-            fast_path("fused", name),
-            registry.parse("algorithms", settings["algorithm"]),
-        )
-        self.layout = Layout(network.sizes, network.activation, problem.loss, settings["precision"])
-        self.seeds, self.network = seeds, network
+    def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
+        self.module = fast_path("fused", need.algorithm["name"])
+        self.hyper = registry.parse("algorithms", dict(need.algorithm))
+        self.seeds, network = seeds, networks.views[NETWORK].network
+        self.layout = Layout(network.sizes, network.activation, need.loss.name, need.precision)
         weights = sum(i * o for i, o in zip(network.sizes, network.sizes[1:], strict=False))
         self.piece: int | None = max(WORK // weights // CUT, 1) * CUT
         hooks = self.module.hooks(self.hyper, self.layout)

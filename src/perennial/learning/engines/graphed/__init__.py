@@ -11,8 +11,8 @@ engine; each algorithm's own part is the file of its name, which exports
 
 `batches/` is the same for mini-batches and convolutional networks.
 
-The state is the definition's (`init` of the algorithm), only padded. Hyper-parameters are tensors with
-one number per run, so that a stack may hold several variants of one algorithm.
+The state is the definition's (`init` of the algorithm), only padded. What a fast form gains nothing by is done by the
+definition itself, on views without the pads (`Stack.real`).
 
 No operation of a step may mix two runs, wait for the device, or do different work for different data.
 """
@@ -23,22 +23,14 @@ from perennial.learning import engines
 from perennial.learning.learner import Need
 
 LEARNER = "trainer.GraphedTrainer"
-NETWORKS = ("mlp",)
+NETWORKS = {"mlp": {"activation": ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")}}
 LOSSES = ("squared_error", "cross_entropy")
-ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "swish")
 
 
 def covers(need: Need) -> str | None:
     """Fully connected networks with one example a step, in whole tasks."""
-    (network, *others) = need.networks.values()
-    if not need.tasks or others or need.schedule or need.shared:
-        return "it takes whole tasks of a single network at a constant rate only"
     if need.batch != 1:
         return f"it takes one example a step (batch: {need.batch})"
     if need.passes:
         return "it learns a task in one pass"
-    return (
-        engines.refused("network", network["name"], NETWORKS)
-        or engines.refused("loss", need.loss.name, LOSSES)
-        or engines.refused("activation", network.get("activation", "relu"), ACTIVATIONS)
-    )
+    return engines.whole_tasks(need, NETWORKS, LOSSES)

@@ -17,7 +17,7 @@ class Rule(step.Rule):
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
-        self.step_size = stack.rate("step_size")
+        self.step_size = stack.hyper.step_size
 
     def update(self, layer: int) -> None:
         """One layer."""

@@ -14,13 +14,11 @@ class Rule(backprop.Rule):
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
-        self.lost = -self.step_size * stack.rate("weight_decay")  # [r, 1, 1]
+        self.lost = self.step_size * stack.hyper.weight_decay
 
     def update(self, layer: int) -> None:
         """One layer."""
-        w, b = self.stack.w[layer], self.stack.b[layer]
-        w.addcmul_(
-            w, self.lost
-        )  # not (1 - lost) w: in single precision 1 - 3e-6 is wrong by 1 % of the decay
-        b.addcmul_(b, self.lost[:, 0])
+        # Not (1 - lost) w: in single precision 1 - 3e-6 is wrong by 1 % of the decay.
+        for w in (self.stack.w[layer], self.stack.b[layer]):
+            w.sub_(w, alpha=self.lost)
         super().update(layer)

@@ -48,6 +48,10 @@ class Layout:
         """The inverse of `pad` for an array of that shape, as a copy on the host."""
         return tensor[tuple(map(slice, shape))].cpu().numpy().copy()
 
+    def without_pads(self, tensor: Any, shape: tuple[int, ...]) -> Any:
+        """The numbers of an array of that shape, a view with all the stack's runs: [r, *shape[1:]]."""
+        return tensor[(slice(None), *map(slice, shape[1:]))]
+
     def zeros(self, *shape: int) -> Any:
         """[r, *shape] zeros in the stack's precision; the last axis is padded."""
         return torch.zeros(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.lazy import torch
-from perennial.learning.algorithms.online_normalisation import CLAMP, Settings
+from perennial.learning.algorithms.online_normalisation import CLAMP
 from perennial.learning.engines.graphed import backprop
 from perennial.learning.engines.graphed.backprop import unsupported
 from perennial.learning.engines.graphed.step import Stack
 
-__all__ = ["KNOWS", "Rule", "Settings", "unsupported"]
+__all__ = ["KNOWS", "Rule", "unsupported"]
 
 KNOWS = {
     "affine": ("learned", "none"),
@@ -42,22 +42,19 @@ class _Hidden:
     """One hidden layer. Arrays over units are padded, [r, h]; the formulas are those of the definition."""
 
     def __init__(self, stack: Stack, layer: int, own: dict[str, Any]) -> None:
-        self.own, self.guard, weights = own, stack.hypers[0].guard, stack.state["weights"]
-        self.units = stack.network.sizes[layer + 1]
+        hyper, weights = stack.hyper, stack.state["weights"]
+        self.own, self.guard, self.units = own, hyper.guard, stack.network.sizes[layer + 1]
         self.gain, self.shift = weights.get(f"gain_{layer}"), weights.get(f"shift_{layer}")
-        decays = [hyper.forward_decay for hyper in stack.hypers]
-        self.decay, self.follow = stack.rate("forward_decay", 2), stack.gain("forward_decay", 2)
-        self.spread = stack.layout.per_run([a * (1 - a) for a in decays], 2)
-        self.control, self.epsilon = stack.gain("backward_decay", 2), stack.rate("epsilon", 2)
-        self.step_size = stack.rate("step_size", 2)
+        self.decay, self.control = hyper.forward_decay, 1 - hyper.backward_decay
+        self.epsilon, self.step_size = hyper.epsilon, hyper.step_size
 
     def forward(self, z: Any) -> Any:
         """The input of the activation function for the sums z; the statistics move on."""
         mean, variance = self.own["mean"], self.own["variance"]
         self.root = torch.sqrt(variance + self.epsilon)
         deviation = z - mean
-        variance.mul_(self.decay).addcmul_(deviation * deviation, self.spread)
-        mean.addcmul_(deviation, self.follow)
+        variance.mul_(self.decay).add_(deviation * deviation, alpha=self.decay * (1 - self.decay))
+        mean.add_(deviation, alpha=1 - self.decay)
         self.y = deviation / self.root
         self.out = self.y if self.gain is None else self.y * self.gain + self.shift
         if self.guard == "layer_scaling":

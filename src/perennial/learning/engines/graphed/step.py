@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.lazy import torch
-from perennial.learning.engines.graphed.feed import Feed
-from perennial.learning.engines.graphed.layout import Layout
 from perennial.learning.engines.graphed.runs import Runs
 from perennial.learning.networks.mlp import LEAK
 
@@ -20,10 +18,9 @@ from perennial.learning.networks.mlp import LEAK
 class Stack(Runs):
     """What an algorithm's rule works on. Arguments: see `Runs`."""
 
-    def __init__(
-        self, network: Any, layout: Layout, feed: Feed, hypers: list[Any], seeds: list[int], state: Any
-    ) -> None:
-        super().__init__(network, layout, feed, hypers, seeds, state)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        network, layout, state = self.network, self.layout, self.state
         self.layers = range(network.layers)
         self.w = [state["weights"][f"weight_{n}"] for n in self.layers]  # [r, i, o]
         self.b = [state["weights"][f"bias_{n}"] for n in self.layers]  # [r, o]
@@ -130,7 +127,9 @@ def activate(name: str, z: Any, h: Any, slope: Any, real: Any) -> None:
     elif name == "elu":
         h.copy_(torch.nn.functional.elu(z))
         torch.add(h, 1, out=slope).clamp_max_(1)
-    else:
+    elif name in ("sigmoid", "swish"):
         s = torch.sigmoid(z) * real  # half at a pad otherwise
         h.copy_(s if name == "sigmoid" else z * s)
         slope.copy_(s * (1 - s) if name == "sigmoid" else s + h * (1 - s))
+    else:
+        raise ValueError(f"activation {name}")

@@ -9,13 +9,15 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
-from perennial.learning import views
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.graphed.feed import Feed
 from perennial.learning.engines.graphed.layout import Layout
 from perennial.learning.engines.graphed.replay import Replay
 from perennial.learning.engines.graphed.step import Stack, Step
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK
 from perennial.learning.tree import each
+from perennial.learning.views import Networks
 from perennial.problems import Task
 
 
@@ -23,10 +25,8 @@ class GraphedTrainer:
     """A stack of runs; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
-        settings: canonical settings of the variant; or a list of them, one for each run, which differ in numbers
-            of the algorithm only.
-        problem: one run's problem (its loss is used).
-        network: shape of the network.
+        need: what is asked for; `covers` has none against it.
+        networks: of one run.
         seeds: one per run, in the order of axis r.
         device: cpu or cuda.
     """
@@ -34,24 +34,15 @@ class GraphedTrainer:
     piece: int | None = None
     folder = "graphed"  #: of the algorithms' own parts, in `perennial.learning.engines`
 
-    def __init__(
-        self,
-        settings: dict[str, Any] | list[dict[str, Any]],
-        problem: Any,
-        network: Any,
-        seeds: list[int],
-        device: str = "cpu",
-    ) -> None:
-        every = settings if isinstance(settings, list) else [settings] * len(seeds)
-        name = every[0]["algorithm"]["name"]
+    def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
-        tf32 = every[0].get("gpu_precision") == "tf32"  # unless it is said, float32 means float32
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = need.tf32
+        name = need.algorithm["name"]
         self.algorithm, self.module = registry.module("algorithms", name), fast_path(self.folder, name)
-        self.hypers = [registry.parse("algorithms", one["algorithm"]) for one in every]
-        _check_equal_choices(self.hypers)
-        self.network, self.seeds, self.loss = network, seeds, problem.loss
-        self._prepare(every[0]["precision"], len(seeds), torch.device(device))
+        self.hyper = registry.parse("algorithms", dict(need.algorithm))
+        self.networks, self.network = networks, networks.views[NETWORK].network
+        self.seeds, self.loss = seeds, need.loss
+        self._prepare(need.precision, len(seeds), torch.device(device))
         self._shapes: Any = None
         self._state: Any = None
         self._replay: Replay | None = None
@@ -77,8 +68,13 @@ class GraphedTrainer:
 
     def _step(self) -> Callable[[], None]:
         """The step that is repeated."""
-        stack = Stack(self.network, self.layout, self.feed, self.hypers, self.seeds, self._state)
-        return Step(stack, self.module.Rule(stack), self.loss)
+        stack = Stack(*self._given())
+        return Step(stack, self.module.Rule(stack), self.loss.name)
+
+    def _given(self) -> tuple[Any, ...]:
+        """What a stack is made of."""
+        real = each(self.layout.without_pads, self._state, self._shapes)
+        return self.networks, self.layout, self.feed, self.hyper, self.seeds, self._state, real
 
     def state(self) -> dict[str, Any]:
         """The state as numpy arrays (copies); waits for the device."""
@@ -104,12 +100,5 @@ class GraphedTrainer:
         if "algorithm" in state:
             return state
         weights = each(torch.from_numpy, state["weights"])
-        fresh = self.algorithm.init(self.hypers[0], views.single(self.network), weights)
+        fresh = self.algorithm.init(self.hyper, self.networks, weights)
         return {**state, **each(lambda tensor: tensor.numpy(), fresh)}
-
-
-def _check_equal_choices(hypers: list[Any]) -> None:
-    """Runs of one stack may differ in numbers, not in what is done."""
-    choices = [{k: v for k, v in vars(hyper).items() if not isinstance(v, (int, float))} for hyper in hypers]
-    if any(other != choices[0] for other in choices):
-        raise ValueError(f"runs of one stack must agree in {', '.join(choices[0])}")

@@ -16,15 +16,10 @@ from perennial.learning import engines
 from perennial.learning.learner import Need
 
 LEARNER = "trainer.PooledTrainer"
-NETWORKS = ("convnet",)
+NETWORKS: dict[str, engines.Knows] = {"convnet": {}}
 LOSSES = ("cross_entropy",)
 
 
 def covers(need: Need) -> str | None:
     """Convolutional networks in mini-batches, in whole pieces of tasks."""
-    (network, *others) = need.networks.values()
-    if not need.tasks or others or need.schedule or need.shared:
-        return "it takes whole tasks of a single network at a constant rate only"
-    return engines.refused("network", network["name"], NETWORKS) or engines.refused(
-        "loss", need.loss.name, LOSSES
-    )
+    return engines.whole_tasks(need, NETWORKS, LOSSES)

@@ -1,4 +1,5 @@
-"""Continual backpropagation: utilities by a compiled pass over the activations; renewals are the definition's own."""
+"""Continual backpropagation: activations and weights are summed up by compiled passes; what is made of the sums, and
+the renewals, are the definition's own. The host knows when nothing is due, so most steps renew nothing."""
 
 from __future__ import annotations
 
@@ -9,23 +10,16 @@ import numpy as np
 from perennial import streams
 from perennial.lazy import torch
 from perennial.learning import views
-from perennial.learning.algorithms import Clock, _renewal, cbp
+from perennial.learning.algorithms import Clock, _moments, _renewal, cbp
 from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines.compiling import specialise
+from perennial.learning.engines.counting import NO_COIN, number_due
 from perennial.learning.engines.pooled import backprop
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout
 
-# Which utilities need what: the mean |h - mean|, the outgoing weights, the incoming weights.
-DEVIATION = ("zero_contribution", "adaptable_contribution", "feature_by_input")
-OUTGOING = ("contribution", "zero_contribution", "adaptable_contribution", "weight", "random")
-INCOMING = ("adaptable_contribution", "adaptation", "feature_by_input")
-
 KNOWS = {
-    "utility": (
-        "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input",
-        "random",
-    ),
+    "utility": tuple(cbp.FACTORS),
     "count": ("eligible", "layer_width"),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
@@ -57,12 +51,10 @@ class Rule:
         self.descent.step(features, clock)
         chosen = [layer.test(h, clock) for layer, h in zip(self.layers, features, strict=True)]
         for layer, units in zip(self.networks.hidden, chosen, strict=True):
-            if len(units):
-                own = torch.from_numpy(units)[None]  # [k] -> [1, k]
-                (fresh,) = _renewal.fresh_weights([layer], self.tree["weights"], [own], clock)
-                cbp._renew(
-                    self.settings, layer, self.tree, own, torch.ones_like(own, dtype=torch.bool), fresh
-                )
+            if units.numel():  # [1, k]
+                (fresh,) = _renewal.fresh_weights([layer], self.tree["weights"], [units], clock)
+                due = torch.ones_like(units, dtype=torch.bool)
+                cbp.renew(self.settings, layer, self.tree, units, due, fresh)
 
 
 class Layer:
@@ -95,71 +87,67 @@ class Layer:
         )
         self.magnitude = specialise(magnitude, "pooled_magnitude")
         self.measure = specialise(measure, "pooled_measure")
+        self.number_due = specialise(number_due, "pooled_number_due", exact=True)
         self.activity = np.zeros((self.outgoing.shape[1], width), own.dtype)
         self.eta = own.dtype.type(settings.utility_decay)
         self.gain = own.dtype.type(1 - settings.utility_decay)
 
-    def test(self, h: np.ndarray, clock: Clock) -> np.ndarray:
-        """Update utilities and ages; the units to renew, least useful first. h: [b, p, h]."""
-        settings, kind = self.settings, self.settings.utility
+    def test(self, h: np.ndarray, clock: Clock) -> Any:
+        """Update utilities and ages; the units to renew, least useful first: [1, k] int64. h: [b, p, h]."""
         self.age += 1
-        correction = self._correction()
-        self.measure(h, self.activity, self.mean, correction, self.eta, self.gain, kind in DEVIATION)
-        y = self.activity  # [p, h], p = 1 where outgoing weights do not tell places apart
-        if kind in ("adaptation", "weight", "random"):
-            y = np.ones_like(y)
-        if kind in OUTGOING:
-            y = y * self.magnitude(self.outgoing).T
-        y = y.mean(0)
-        if kind in INCOMING:
-            y = y / self.magnitude(self.incoming[:, None])[:, 0]
+        age = self.age.astype(self.mean.dtype)
+        correction = _moments.bias_correction(self.settings.utility_decay, age)
+        y = cbp.combined(
+            self.settings.utility,
+            lambda kind: self._activity(h, correction, kind),
+            lambda: self.magnitude(self.outgoing),
+            lambda: self.magnitude(self.incoming[:, None])[:, 0],
+        )
         self.utility *= self.eta
         self.utility += self.gain * y
+        return self._choose(self.utility / correction, clock)
+
+    def _activity(self, h: np.ndarray, correction: np.ndarray, kind: str) -> np.ndarray:
+        """Move the running means; the mean |h| or |h - mean| by unit and place, or ones: [h, p].
+
+        There is one place where the outgoing weights do not tell places apart.
+        """
+        self.measure(h, self.activity, self.mean, correction, self.eta, self.gain, kind == "deviation")
+        return (np.ones_like(self.activity) if kind == "none" else self.activity).T
+
+    def _choose(self, score: np.ndarray, clock: Clock) -> Any:
+        """The units that are renewed now: [1, k]."""
+        settings, coin = self.settings, NO_COIN
         mature = self.age > settings.maturity_threshold
-        number = self._number(int(mature.sum()), clock)
-        if number == 0:
-            return np.empty(0, np.int64)
-        score = self.utility / correction
-        if kind == "random":
+        if settings.fraction == "bernoulli" or settings.utility == "random":
             place = streams.Place(streams.REPLACEMENT, clock.seeds[0], clock.task, clock.step, self.layer)
-            score = streams.uniforms(place, len(mature) + 1)[1:]  # number 0 is the coin
-        return np.argsort(np.where(mature, score, np.inf), kind="stable")[:number]
-
-    def _correction(self) -> np.ndarray:
-        """1 - decay^age of every unit."""
-        if self.settings.utility_decay == 0:
-            return np.ones_like(self.mean)
-        return -np.expm1(
-            self.age.astype(self.mean.dtype) * self.mean.dtype.type(np.log(self.settings.utility_decay))
+            lots = streams.uniforms(place, len(mature) + 1)
+            coin = float(lots[0]) if settings.fraction == "bernoulli" else NO_COIN  # number 0 is the coin
+            score = lots[1:] if settings.utility == "random" else score
+        number, self.saved[0] = self.number_due(
+            settings.replacement_rate,
+            int(mature.sum()),
+            len(mature),
+            settings.count == "layer_width",
+            self.saved[0],
+            coin,
         )
-
-    def _number(self, mature: int, clock: Clock) -> int:
-        """How many units are renewed now, never more than are mature."""
-        settings = self.settings
-        base = mature if settings.count == "eligible" else (mature > 0) * len(self.age)
-        due = settings.replacement_rate * base
-        if settings.fraction == "bernoulli":
-            if due >= 1:
-                return min(int(due), mature)
-            place = streams.Place(streams.REPLACEMENT, clock.seeds[0], clock.task, clock.step, self.layer)
-            return min(int(streams.uniforms(place, 1)[0] < due), mature)
-        self.saved += due
-        number = int(self.saved[0])
-        self.saved -= number
-        return min(number, mature)
+        if number == 0:
+            return torch.empty(1, 0, dtype=torch.int64)
+        return _renewal.least(torch.from_numpy(score)[None], torch.from_numpy(mature)[None], number)
 
 
 def magnitude(weights):
     """Mean |w| over the last of three axes: [h, p]."""
     units, places, others = weights.shape
-    found = np.zeros((units, places), weights.dtype)
+    found = np.zeros((places, units), weights.dtype)
     for j in range(units):
         for q in range(places):
-            total = found[j, q]
+            total = found[q, j]
             for k in range(others):
                 total += abs(weights[j, q, k])
-            found[j, q] = total / others
-    return found
+            found[q, j] = total / others
+    return found.T
 
 
 def measure(h, activity, mean, correction, eta, gain, about_mean):

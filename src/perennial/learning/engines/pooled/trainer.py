@@ -8,13 +8,16 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
-from perennial.learning import tree, views
+from perennial.learning import tree
 from perennial.learning.algorithms import Clock
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout
 from perennial.learning.engines.pooled.passes import Pass
 from perennial.learning.engines.stacked import TEST_BATCH
+from perennial.learning.learner import Need
+from perennial.learning.losses import NETWORK
+from perennial.learning.views import Networks
 from perennial.problems import Task
 from perennial.streams import compiled  # noqa: F401  from here on the problems' words are drawn by compiled code
 
@@ -23,20 +26,24 @@ class PooledTrainer:
     """A group of runs of one variant; a `TaskLearner` of `perennial.learning.learner`.
 
     Args:
-        settings: canonical settings of the variant.
-        problem: one run's problem (its loss is the cross-entropy).
-        network: a convolutional network.
+        need: what is asked for; `covers` has none against it.
+        networks: of one run: a convolutional one.
         seeds: one per run, in the order of axis r.
+        device: cpu.
     """
 
     piece = 100  # steps: a second or a few
 
-    def __init__(self, settings: dict[str, Any], problem: Any, network: Any, seeds: list[int]) -> None:
+    def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
-        name = settings["algorithm"]["name"]
+        name = need.algorithm["name"]
         self.module, self.algorithm = fast_path("pooled", name), registry.module("algorithms", name)
-        self.hyper, self.seeds = registry.parse("algorithms", settings["algorithm"]), seeds
-        self.layout = Layout(network, settings["precision"])
+        self.hyper, self.seeds, self.networks = (
+            registry.parse("algorithms", dict(need.algorithm)),
+            seeds,
+            networks,
+        )
+        self.layout = Layout(networks.views[NETWORK].network, need.precision)
         self._runs: list[Run] = []
 
     def load(self, state: dict[str, Any]) -> None:
@@ -45,7 +52,7 @@ class PooledTrainer:
             weights = {key: torch.from_numpy(w) for key, w in state["weights"].items()}
             state = {
                 **state,
-                **tree.numbers(self.algorithm.init(self.hyper, views.single(self.layout.network), weights)),
+                **tree.numbers(self.algorithm.init(self.hyper, self.networks, weights)),
             }
         self._runs = [Run(self, state, r) for r in range(len(self.seeds))]
 

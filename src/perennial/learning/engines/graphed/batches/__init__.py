@@ -13,18 +13,17 @@ A file named after an algorithm makes its step fast. It exports
 
 from __future__ import annotations
 
-from perennial.learning import engines
+from perennial import registry
+from perennial.learning import engines, losses
 from perennial.learning.learner import Need
 
 LEARNER = "trainer.BatchTrainer"
-NETWORKS = ("mlp", "convnet")
 
 
 def covers(need: Need) -> str | None:
     """Networks in mini-batches, in whole pieces of tasks; any loss of the outputs of one network."""
-    (network, *others) = need.networks.values()
-    if not need.tasks or others or need.schedule or need.shared:
-        return "it takes whole tasks of a single network at a constant rate only"
     if need.batch == 1:
         return "it takes mini-batches (batch: 1)"
-    return engines.refused("network", network["name"], NETWORKS)
+    # The forward pass is the network's own: whatever its settings choose is known.
+    knows = {name: engines.choices(registry.module("networks", name).Settings) for name in ("mlp", "convnet")}
+    return engines.whole_tasks(need, knows, losses.names())

@@ -21,23 +21,20 @@ class Rule:
     """
 
     def __init__(self, stack: Stack) -> None:
-        if stack.velocity is None and stack.any("momentum"):
-            raise ValueError("runs of one stack must agree in having momentum, or the first one must have it")
-        self.stack, self.momentum = stack, stack.rate("momentum", 2)  # [r, 1]
-        self.change = -stack.rate("step_size", 2)
-        decays = hasattr(stack.hypers[0], "weight_decay") and stack.any("weight_decay")
-        self.decay = stack.rate("weight_decay", 2) if decays else None
+        self.stack, hyper = stack, stack.hyper
+        self.momentum, self.step_size = hyper.momentum, hyper.step_size
+        self.decay = getattr(hyper, "weight_decay", 0)
 
-    def step(self, features: list[Any]) -> None:
+    def step(self, features: dict[str, Any]) -> None:
         """One update of all weights.
 
         Args:
-            features: activations of the hidden layers, each [r, b, h p].
+            features: activations of the hidden layers by name, each [r, b, h p].
         """
         stack = self.stack
         g = stack.gradients.whole  # [r, size]
-        if self.decay is not None:
-            g.addcmul_(stack.weights, self.decay)
+        if self.decay:
+            g.add_(stack.weights, alpha=self.decay)
         if stack.velocity is not None:
             g = stack.velocity.mul_(self.momentum).add_(g)
-        stack.weights.addcmul_(g, self.change)
+        stack.weights.sub_(g, alpha=self.step_size)

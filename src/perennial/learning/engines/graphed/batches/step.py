@@ -9,6 +9,7 @@ from perennial.learning import losses
 from perennial.learning.engines.graphed.batches import convolution
 from perennial.learning.engines.graphed.batches.flat import Flat
 from perennial.learning.engines.graphed.runs import Runs
+from perennial.learning.losses import LossSpec
 
 
 class Stack(Runs):
@@ -33,29 +34,31 @@ class Step:
     Args:
         stack: state and buffers.
         rule: the algorithm's part.
-        loss: its name; of the outputs of one network.
+        loss: any of one network.
     """
 
-    def __init__(self, stack: Stack, rule: Any, loss: str) -> None:
+    def __init__(self, stack: Stack, rule: Any, loss: LossSpec) -> None:
         self.stack, self.rule, self.loss = stack, rule, loss
+        self.keys = [layer.key for layer in stack.networks.hidden]
 
     def __call__(self) -> None:
         """Show every run its next mini-batch."""
-        stack, weights = self.stack, self.stack.state["weights"]
+        stack = self.stack
         x, targets = stack.feed.take()
-        leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
-        batch, features = {"inputs": x.to(stack.layout.dtype), "targets": targets}, []
+        leaves = {name: w.detach().requires_grad_() for name, w in stack.real["weights"].items()}
+        features: list[Any] = []
 
-        def run(_: str, inputs: Any) -> Any:
+        def run(name: str, inputs: Any) -> Any:
             outputs, features[:] = forward(stack.network, leaves, inputs)
             return outputs
 
         with torch.enable_grad():
-            each, performance = losses.get(self.loss)(run, batch, {})  # [r]
+            batch = {"inputs": x.to(stack.layout.dtype), "targets": targets}
+            each, performance = losses.get(self.loss.name)(run, batch, self.loss.settings)  # [r]
             names = list(stack.gradients.views)
             found = torch.autograd.grad(each.sum(), [leaves[name] for name in names])
         stack.gradients.fill(found)
-        self.rule.step([h.detach() for h in features])
+        self.rule.step({key: h.detach() for key, h in zip(self.keys, features, strict=True)})
         stack.feed.log(performance.detach().to(torch.float64))
 
 

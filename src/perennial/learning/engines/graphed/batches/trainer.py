@@ -46,8 +46,7 @@ class BatchTrainer(GraphedTrainer):
         return held
 
     def _step(self) -> Step:
-        given = self.network, self.layout, self.feed, self.hypers, self.seeds, self._state
-        stack = Stack(self._memory, *given)
+        stack = Stack(self._memory, *self._given())
         return Step(stack, self.module.Rule(stack), self.loss)
 
     def train(self, tasks: list[Task], index: int, start: int = 0, stop: int | None = None) -> np.ndarray:
