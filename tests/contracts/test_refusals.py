@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from contracts import tiny
 from contracts.tiny import CASES, SEEDS
 
 from perennial import registry
+from perennial.config import entries
 from perennial.learning import engines, losses
 from perennial.learning.engines import fast_path
 from perennial.learning.losses import NETWORK, LossSpec
@@ -52,6 +53,10 @@ def refused(engine: str, asked: Any, words: str) -> None:
 def test_every_fast_path_has_a_case():
     """A folder added to `engines.FOLDERS` is to be tried here."""
     assert FOLDERS.keys() == OF_FOLDER.keys() and len(FILES) > 15
+
+
+def test_every_engine_can_be_asked_for():
+    assert set(get_args(entries.Engine)) == {"auto", *engines.NAMES}
 
 
 # ---- what is not known

@@ -49,7 +49,7 @@ def record(
         settings: all that determines the content, but for code and inputs.
         code: hash of the code of the stage, from `perennial.dag.stage_code`.
         inputs: name -> checksum, from `checksums`.
-        engine: fused, stacked or graphed for runs, else the library that does the work.
+        engine: the name of one in `engines.NAMES` for runs, else the library that does the work.
         place: cpu or cuda.
         libraries: further ones whose version matters here.
     """

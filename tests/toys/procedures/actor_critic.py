@@ -62,7 +62,7 @@ class ActorCritic:
         ]
         self.discount = registry.parse("procedures", settings["procedure"]).discount
         networks = Networks(_networks(settings))
-        self.learner = engines.learner(group.engine, need(settings), networks, group.seeds)
+        self.learner = engines.learner(group.engine, need(settings), networks, group.seeds, group.device)
         self.learner.load({"weights": networks.init(group.seeds, 0, settings["precision"])})
         self.step, self.total = 0, settings["length"] * len(group.seeds)
         self.rewards: list[list[float]] = [[] for _ in group.seeds]  # of the episode that runs

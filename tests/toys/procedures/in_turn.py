@@ -45,7 +45,7 @@ class InTurn:
         self.batch = choices.batch_size
         self.turn = registry.parse("procedures", settings["procedure"]).turn
         networks = Networks(_networks(settings), SHARED)
-        self.learner = engines.learner(group.engine, need(settings), networks, group.seeds)
+        self.learner = engines.learner(group.engine, need(settings), networks, group.seeds, group.device)
         self.learner.load({"weights": networks.init(group.seeds, 0, settings["precision"])})
         self.update, self.total = 0, settings["length"] * len(group.seeds)
         self.taken: dict[str, list[np.ndarray]] = {

@@ -219,7 +219,7 @@ def _judge(layout: Layout) -> Callable:
         delta[layer, target] -= one
         return 1.0 if best == target else 0.0
 
-    return squared_error if layout.loss == "squared_error" else cross_entropy
+    return {"squared_error": squared_error, "cross_entropy": cross_entropy}[layout.loss]
 
 
 @cache
