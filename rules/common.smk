@@ -8,28 +8,12 @@ import json
 import sys
 from pathlib import Path
 
-from snakemake.io import IOFile
-
 from perennial import registry
 from perennial.config import unchanged
 from perennial.config.study import sequence_key
 from perennial.config.workflow import or_exit
 from perennial.dag import abandoned, blocks, planning, stage_code
 from perennial.estimate import resources
-
-
-def remembered(path):
-    """Whether Snakemake has a record of how it made this file.
-
-    Where it was killed before it wrote one, it takes the file for incomplete. The planner asks only about whole
-    files, so that note is dropped, and the file is asked itself.
-    """
-    file = IOFile(str(path))
-    if workflow.persistence.metadata(file) is not None:
-        return True
-    if not workflow.dryrun:
-        workflow.persistence.cleanup_metadata(file)
-    return False
 
 
 def make_again(path):
@@ -42,12 +26,26 @@ def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
+def told(function):
+    """An input function whose mistakes end in one line for people."""
+
+    @functools.wraps(function)
+    def or_told(wildcards):
+        return or_exit(functools.partial(function, wildcards))
+
+    return or_told
+
+
 @functools.cache
 def planner():
     """The planner, made when the DAG is built: only then is it known whether this is a dry run.
 
     Jobs on a cluster read this file again. They trust the main process, which has looked at every file.
+
+    What stands on disk decides. Snakemake's notes of jobs that were begun are left alone: a file that is there is
+    whole, or the planner has seen that it is not.
     """
+    workflow.dag.ignore_incomplete = True
     runs_jobs = (
         workflow.executor_plugin is not None
         and not workflow.dryrun
@@ -60,11 +58,17 @@ def planner():
         planning.Disk(
             look=workflow.is_main_process,
             rename=workflow.is_main_process and runs_jobs,
-            has_record=remembered,
             make_again=make_again,
             say=say,
         ),
     )
+
+
+def accepted(paths):
+    """Inputs as Snakemake sees them: those that stay are no reason to make anything, whatever their dates."""
+    return [
+        ancient(str(path)) if planner().accept(path) else str(path) for path in paths
+    ]
 
 
 def variant_settings(wildcards):
@@ -77,11 +81,12 @@ def variant_code(wildcards):
     return stage_code.train(study.settings(wildcards.experiment, wildcards.variant))
 
 
+@told
 def variant_runs(wildcards):
     """Files of all planned blocks of a variant."""
-    folder = planner().run_folder(wildcards.experiment, wildcards.variant)
-    planned = planner().runs(wildcards.experiment, wildcards.variant)
-    return [str(folder / blocks.file_name(block)) for block in planned]
+    names = wildcards.experiment, wildcards.variant
+    planner().metrics(*names)
+    return accepted(planner().run_files(*names))
 
 
 def variant_seeds(wildcards):
@@ -89,19 +94,24 @@ def variant_seeds(wildcards):
     return study.seeds(wildcards.experiment)
 
 
+@told
 def block_sequences(wildcards):
-    """Sequence files that a block of runs reads. They are never rewritten, so their age means nothing."""
-    or_exit(functools.partial(unchanged.check, study, wildcards.experiment))
-    block = blocks.parse(wildcards.block)
-    paths = planner().sequences_of(wildcards.experiment, wildcards.variant, block)
-    return [ancient(str(path)) for path in paths]
+    """Sequence files that a block of runs reads; none where it stays."""
+    unchanged.check(study, wildcards.experiment)
+    return accepted(block_inputs(wildcards)[0])
 
 
+@told
 def block_dataset(wildcards):
-    """The data set of a block's problem, if it has one. Its checksum, not its age, is part of the code."""
-    settings = study.settings(wildcards.experiment, wildcards.variant)
-    name = stage_code.dataset_of(settings)
-    return ancient(str(planner().dataset(name))) if name else []
+    """The data set of a block's problem, if it has one and the block needs it."""
+    dataset = block_inputs(wildcards)[1]
+    return accepted([dataset])[0] if dataset else []
+
+
+def block_inputs(wildcards):
+    """Sequences and data set of a block."""
+    block = blocks.parse(wildcards.block)
+    return planner().inputs_of(wildcards.experiment, wildcards.variant, block)
 
 
 def training_gpus(wildcards):
@@ -138,16 +148,12 @@ def sequence_settings(wildcards):
     return json.dumps(sequence_key(study.settings(*users[0])), sort_keys=True)
 
 
-def metrics_files(pairs):
-    """Metrics files of (experiment, variant) pairs."""
-    return [
-        str(planner().metrics(experiment, variant)) for experiment, variant in pairs
-    ]
-
-
+@told
 def figure_metrics(wildcards):
     """Metrics files that a figure reads."""
-    return metrics_files(study.shown.get(wildcards.figure, []))
+    planner().figure(wildcards.figure)
+    pairs = study.shown.get(wildcards.figure, [])
+    return accepted(planner().metrics_of(pairs).values())
 
 
 def figure_code(wildcards):
@@ -155,9 +161,12 @@ def figure_code(wildcards):
     return stage_code.figure(study.figure_modules[wildcards.figure])
 
 
+@told
 def claim_metrics(wildcards):
     """Metrics files that the claims of an experiment read: all its active variants, and active ones elsewhere."""
-    return metrics_files(study.judged(wildcards.experiment))
+    planner().claims(wildcards.experiment)
+    pairs = study.judged(wildcards.experiment)
+    return accepted(planner().metrics_of(pairs).values())
 
 
 def claim_code(wildcards):
@@ -165,14 +174,19 @@ def claim_code(wildcards):
     return stage_code.claim(study.claims(wildcards.experiment))
 
 
-def pictures(experiments):
-    """Both pictures of every figure that shows no other experiments than these.
+def figures_of(experiments):
+    """Every figure that shows no other experiments than these.
 
     One that shows another as well needs that one's runs, and no target trains more than its own: it is made where
     all of them are asked for, or by its own target.
     """
     listed = study.figures()
-    figures = [name for name in listed if set(listed[name]) <= set(experiments)]
+    return [name for name in listed if set(listed[name]) <= set(experiments)]
+
+
+def pictures(experiments):
+    """Both pictures of the figures of experiments."""
+    figures = figures_of(experiments)
     return collect(
         "<scale>/figures/{figure}.{kind}", figure=figures, kind=["svg", "png"]
     )
@@ -187,6 +201,15 @@ def verdicts(experiments):
     )
 
 
+@told
+def report_inputs(wildcards):
+    """Pictures and verdicts of the experiments that run by default."""
+    paths = [path for name in figures_of(BY_DEFAULT) for path in planner().figure(name)]
+    paths += [path for name in BY_DEFAULT for path in planner().claims(name)]
+    planner().report(paths, REPORT_CODE)
+    return accepted(paths)
+
+
 def report_text(experiments):
     """What the report says about experiments in words of the config."""
     about = {
@@ -199,6 +222,7 @@ def report_text(experiments):
 BY_DEFAULT = [
     name for name in study.experiments() if study.experiment(name).all_by_default
 ]
+REPORT_CODE = stage_code.report(report_text(BY_DEFAULT))
 
 
 wildcard_constraints:

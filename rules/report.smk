@@ -8,8 +8,7 @@ figures and claims and then refreshes the report without training anything else.
 
 rule report:
     input:
-        pictures(BY_DEFAULT),
-        verdicts(BY_DEFAULT),
+        report_inputs,
     output:
         html="<scale>/report.html",
         csv="<scale>/claims.csv",
@@ -18,8 +17,7 @@ rule report:
     conda:
         "../envs/study.yaml"
     params:
-        code=stage_code.report(),
-        text=report_text(BY_DEFAULT),
+        code=REPORT_CODE,
     message:
         "report"
     script:
@@ -38,6 +36,8 @@ for name in study.experiments():
             f"<scale>/logs/report_{name}.log",
         conda:
             "../envs/study.yaml"
+        params:
+            code=REPORT_CODE,
         message:
             f"{name}: report, refreshed"
         script:

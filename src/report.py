@@ -6,7 +6,6 @@ Each experiment's target runs it too, without declaring an output: nothing is tr
 import perennial.one_thread  # noqa: F401, I001  first: the numerical libraries read it when they are imported
 
 from perennial import config, report
-from perennial.dag import stage_code
 from perennial.jobs.job import logged
 
 job = snakemake  # noqa: F821  given by Snakemake
@@ -14,4 +13,4 @@ job = snakemake  # noqa: F821  given by Snakemake
 with logged(job.log[0]):
     study = config.load(job.config)
     page, ledger = study.folder / "report.html", study.folder / "claims.csv"
-    report.build(study, page, ledger, stage_code.report())
+    report.build(study, page, ledger, job.params.code)

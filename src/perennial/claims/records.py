@@ -6,6 +6,7 @@ Equal inputs give equal bytes: six significant digits in the CSV, sorted keys in
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -23,9 +24,11 @@ COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "ver
 def write(found: Mapping[str, Any], csv_path: Path, json_path: Path) -> None:
     """Write the verdicts of one experiment, each file whole or not at all."""
     rows = [_row(entry) for entry in (*found["claims"], *found["comparisons"])]
-    text = json.dumps(_plain(found), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    table = csv_text(rows).encode()
+    told = plain({**found, "csv_sha256": hashlib.sha256(table).hexdigest()})
+    text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     store.write_bytes(json_path, (text + "\n").encode())
-    store.write_bytes(csv_path, csv_text(rows).encode())
+    store.write_bytes(csv_path, table)
 
 
 def _row(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -34,12 +37,12 @@ def _row(entry: Mapping[str, Any]) -> dict[str, str]:
     return {key: (numbers | words)[key] for key in COLUMNS}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has neither NaN nor infinity: both become null. Nine digits are more than any reader needs."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.9g}") + 0.0 if math.isfinite(value) else None
     return value

@@ -85,10 +85,14 @@ def claim(claims: Claims) -> str:
     return code_hash.digest(["perennial.claims.judging"], claims.read_from())
 
 
-def report() -> str:
-    """Code of the page, with its templates and with the modules whose switches it lists."""
+def report(words: str = "") -> str:
+    """Code of the page, with its templates and with the modules whose switches it lists.
+
+    Args:
+        words: of the config that the page prints.
+    """
     modules = [
         registry.dotted(kind, name) for kind in registry.PARTS.values() for name in registry.names(kind)
     ]
     templates = (path for path in REPORT.rglob("*") if path.suffix in {".html", ".css", ".js", ".svg"})
-    return code_hash.digest(["perennial.report", *modules], templates)
+    return code_hash.digest(["perennial.report", *modules], templates, words)
