@@ -90,7 +90,7 @@ def test_head_velocity(kept, algorithm):
 @pytest.mark.parametrize("kept", ["kept", "zero"])
 def test_renewed_velocity(kept, monkeypatch):
     """Velocities of a unit's incoming weights, bias and outgoing weights, just before and after it is renewed."""
-    seen, renew = [], cbp._renew
+    seen, renew = [], cbp.renew
 
     def watch(settings, layer, state, chosen, due, fresh):
         memory = state["optimiser"]["velocity"]
@@ -110,7 +110,7 @@ def test_renewed_velocity(kept, monkeypatch):
         assert all(np.array_equal(memory[name], whole[name]) for name in memory)
         seen.append((layer.index, any(part.any() for part in before)))
 
-    monkeypatch.setattr(cbp, "_renew", watch)
+    monkeypatch.setattr(cbp, "renew", watch)
     algorithm = {
         "name": "cbp", "step_size": 0.05, "momentum": 0.9, "replacement_rate": 0.3, "maturity_threshold": 2,
         "renewed_velocity": kept,
