@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from perennial.claims.statement import ClaimError
-from perennial.files import provenance, store
+from perennial.files import identity, provenance, store
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +53,21 @@ SMOOTH = 5  # epochs
 NEAR = 1.0  # points: two of the 200 test images
 
 
-def read(files: Mapping[str, Path]) -> dict[str, Variant]:
-    """Read the metrics files of an experiment, by variant.
+def read(files: Mapping[str, Path], experiment: str = "") -> dict[str, Variant]:
+    """Read the metrics files of an experiment, by variant; of another experiment's by `experiment/variant`.
 
     Raises:
-        ClaimError: one line that names the first file that is missing, bad or incomplete.
+        ClaimError: one line that names the first file that is missing, bad, incomplete, or another variant's.
     """
-    return {variant: _variant(Path(path)) for variant, path in files.items()}
+    return {name: _variant(Path(path), experiment, name) for name, path in files.items()}
 
 
-def _variant(path: Path) -> Variant:
+def _variant(path: Path, experiment: str, name: str) -> Variant:
+    owner, _, variant = name.rpartition("/")
     try:
         with store.open_checked(path) as file:
+            if reason := identity.mismatch(file.attrs, "metrics", owner or experiment, variant):
+                raise ClaimError(f"{path}: {reason}")
             seeds = np.asarray(file.attrs["seeds"], dtype=np.int64)
             settings = json.loads(file.attrs["settings"])
             widths = settings.get("network", {}).get("hidden", [])

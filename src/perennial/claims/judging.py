@@ -33,7 +33,7 @@ def judge(claims: Claims, metrics_files: Mapping[str, Path], csv: Path, json: Pa
     Raises:
         ClaimError: one line that names the file that is missing, bad, or not understood.
     """
-    results = data.read(metrics_files)
+    results = data.read(metrics_files, claims.experiment)
     found = verdicts(claims, results)
     about = {
         "experiment": claims.experiment,

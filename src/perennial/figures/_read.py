@@ -12,7 +12,7 @@ import numpy as np
 
 from perennial import registry
 from perennial.errors import UserError
-from perennial.files import provenance, store
+from perennial.files import identity, provenance, store
 
 if TYPE_CHECKING:
     import h5py
@@ -136,6 +136,8 @@ def record(name: str, metrics: dict[tuple[str, str], Path], output: Path, code: 
     shown, inputs = {}, {}
     for pair, path in metrics.items():
         with _open(path) as file:
+            if reason := identity.mismatch(file.attrs, "metrics", *pair):
+                raise FigureError(f"{path}: {reason}")
             shown["/".join(pair)] = json.loads(file.attrs["settings"])
             inputs[provenance.name_from(output, path)] = provenance.checksum(file)
     about = {"figure": name, "variants": shown}

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from perennial import registry
 from perennial.claims import records
-from perennial.files import lineage, provenance, store
+from perennial.files import identity, lineage, provenance, store
 from perennial.report import origins, pictures, series, switches
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")
@@ -123,6 +123,9 @@ def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
                     file = stack.enter_context(store.open_checked(path))
                 except store.BadFile as error:
                     variant.remark = f"metrics file set aside here: {str(error).removeprefix(f'{path}: ')}"
+                    continue
+                if reason := identity.mismatch(file.attrs, "metrics", experiment, variant.name):
+                    variant.remark = f"metrics file left out: {reason}"
                     continue
                 _read(variant, path, file)
                 files[experiment, variant.name] = file

@@ -12,7 +12,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from perennial.claims import statement
 from perennial.config import Study
 from perennial.files import store
 
@@ -60,10 +59,7 @@ def digest(study: Study, name: str) -> str:
     """16 hex digits for the claims of an experiment and the settings of its variants at the study's scale."""
     settings = {variant: study.settings(name, variant) for variant in study.variants(name)}
     found = hashlib.sha256(json.dumps([settings, study.seeds(name)], sort_keys=True).encode())
-    home = study.experiment(name).home
-    if home is not None and (home / "claims.yaml").is_file():
-        known = statement.load(name, home / "claims.yaml")
-        found.update(known.model_dump_json().encode())
+    found.update(study.claims(name).model_dump_json().encode())
     return found.hexdigest()[:16]
 
 
