@@ -49,8 +49,9 @@ class StackedLearner:
 
     def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        weights = sum(array.size for _, array in tree.leaves(state["weights"]))
-        self.piece = min(max(WORK // (weights * self.batch), 1), PIECE)
+        if not self._states:  # the same pieces for the whole course
+            weights = sum(array.size for _, array in tree.leaves(state["weights"]))
+            self.piece = min(max(WORK // (weights * self.batch), 1), PIECE)
         self._states = [
             self._begun(tree.each(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]
