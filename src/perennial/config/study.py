@@ -148,6 +148,15 @@ class Study:
         products = {"gpu_precision": self.entry.gpu_precision} if self.entry.gpu_precision != "fp32" else {}
         return {**parts, "length": length, "precision": known.precision, **products}
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """16 hex digits for each active experiment: the settings of all its active variants."""
+        texts = {
+            name: "".join(f"{v} {self.settings_text(name, v)}\n" for v in self.variants(name))
+            for name in self.experiments()
+        }
+        return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
+
     def settings_text(self, experiment: str, variant: str) -> str:
         """The settings as JSON with sorted keys: equal settings, equal text."""
         return _text(self.settings(experiment, variant))
