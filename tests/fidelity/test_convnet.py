@@ -60,7 +60,7 @@ def test_initial_weights_and_biases_are_those_of_pytorch_s_distribution(dtype):
         bound = fan_in**-0.5
         assert w.dtype == b.dtype == dtype and w.std() == pytest.approx(bound / 3**0.5, rel=0.05)
         assert 0.97 * bound < np.abs(w).max() <= bound * (1 + 1e-6) >= np.abs(b).max() > 0
-        u = streams.uniforms(streams.Place(streams.INIT, 3, task=2, layer=layer), w.size + b.size)
+        u = streams.uniforms(streams.Address(streams.INIT, 3, task=2, layer=layer), w.size + b.size)
         drawn = (2 * u.astype(np.float64) - 1) * bound
         np.testing.assert_allclose(np.concatenate([w.ravel(), b]), drawn, rtol=1e-5)
 

@@ -127,7 +127,7 @@ def test_a_task_is_shown_pass_by_pass_each_in_an_order_of_its_own():
     task = runs._task(runs.problems[0], 1)
     assert (task.batch, task.steps, len(task.order)) == (5, 12, 60)
     for epoch, order in enumerate(task.order.reshape(3, 20)):
-        place = streams.Place(streams.ORDER, 3, task=1, step=epoch)
+        place = streams.Address(streams.ORDER, 3, task=1, step=epoch)
         assert np.array_equal(order, streams.permutation(place, 20))
     assert runs._piece(task.steps) == 4
 

@@ -124,8 +124,8 @@ class Study:
             if fnmatch.fnmatchcase(variant, pattern):
                 return count
         known = self.experiment(experiment)
-        place = f"scales.{self.scale}.length"
-        raise ConfigError(f"{known.file}: {place}: nothing fits the variant '{variant}' of {experiment}")
+        key_path = f"scales.{self.scale}.length"
+        raise ConfigError(f"{known.file}: {key_path}: nothing fits the variant '{variant}' of {experiment}")
 
     def unit(self, experiment: str, variant: str) -> str:
         """In what a variant's length is counted: tasks, environment steps, rounds."""
