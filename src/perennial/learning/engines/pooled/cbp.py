@@ -18,8 +18,9 @@ from perennial.learning.engines.pooled import backprop
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout
 
+ACTIVITIES = ("size", "deviation", "none")  # that `Layer` sums up
 KNOWS = {
-    "utility": tuple(cbp.FACTORS),
+    "utility": tuple(kind for kind, of in cbp.FACTORS.items() if of.activity in ACTIVITIES),
     "count": ("eligible", "layer_width"),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
