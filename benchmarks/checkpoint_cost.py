@@ -49,9 +49,9 @@ def row(study: config.Study, name: str, minutes: float) -> str:
             clock = threading.Timer(60 * minutes, lambda: setattr(kept.request, "signal", "the clock"))
             clock.daemon = True
             clock.start()
-            place, source = engines.device_of(engine, "cpu"), data if dataset else None
+            chosen_device, source = engines.device_of(engine, "cpu"), data if dataset else None
             try:
-                training.train(settings, seeds, [met], source, engine, 1, name, place, kept)
+                training.train(settings, seeds, [met], source, engine, 1, name, chosen_device, kept)
                 sys.exit(f"{name}: done before {minutes} minutes; it needs more seeds")
             except stopping.Stopped:
                 elapsed = time.monotonic() - begin

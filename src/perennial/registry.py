@@ -119,7 +119,7 @@ def load(full_name: str) -> ModuleType:
         return importlib.import_module(full_name)
     except Exception as error:  # any: it is the user's code
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise CannotImport(f"{place(full_name)}: cannot be imported ({reason})") from error
+        raise CannotImport(f"{path_of(full_name)}: cannot be imported ({reason})") from error
 
 
 def is_own(kind: str, name: str) -> bool:
@@ -145,7 +145,7 @@ def world(settings: dict[str, Any]) -> tuple[ModuleType, Any]:
     return module(kind, settings[part]["name"]), parse(kind, settings[part])
 
 
-def place(module: str) -> str | None:
+def path_of(module: str) -> str | None:
     """The file of a module that need not be imported."""
     spec = find_spec(module)
     return spec and spec.origin
@@ -168,7 +168,7 @@ def _files(kind: str) -> dict[str, str]:
         for path in modules(folder):
             if path.stem in found:
                 raise NameTaken(
-                    f"{path}: there is another file '{path.stem}' among the {kind} ({place(found[path.stem])})"
+                    f"{path}: there is another file '{path.stem}' among the {kind} ({path_of(found[path.stem])})"
                 )
             found[path.stem] = f"{outside}.{path.stem}"
     return found

@@ -142,9 +142,14 @@ def test_a_shared_layer_is_listed_once_and_renewed_in_both_networks():
         state = tree.each(torch.from_numpy, learner.state())
         units = shared.units(state["weights"])
         assert len(units.outgoing) == len(units.next_biases) == 2
-        fresh = state["algorithm"]["policy.hidden_0"]["age"] == 0  # [r, h]
-        for outgoing in units.outgoing:  # [r, h, p, o]
-            assert (outgoing[fresh] == 0).all() and (outgoing[~fresh] != 0).any()
+        age = {key: own["age"] for key, own in state["algorithm"].items()}
+        fresh = age["policy.hidden_0"] == 0  # [r, h]
+        for name, outgoing in zip(("policy", "value"), units.outgoing, strict=True):  # [r, h, p, o], p = 1
+            readers_stay = (
+                age[f"{name}.hidden_1"] > 0
+            )  # [r, o]; a renewed reader has new weights for all it reads
+            assert (outgoing[:, :, 0][fresh.unsqueeze(2) & readers_stay.unsqueeze(1)] == 0).all()
+            assert (outgoing[:, :, 0][~fresh.unsqueeze(2) & readers_stay.unsqueeze(1)] != 0).any()
         renewed += int(fresh.sum())
     assert renewed > 10
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from perennial import streams
-from perennial.streams import Place
+from perennial.streams import Address
 
 
 @dataclass
@@ -128,7 +128,9 @@ class ConvOracle:
             mean = old.mean / (1 - self.options["utility_decay"] ** old.age)
             self.biases[layer + 1] += mean * out.flatten(1).sum(1)
         fan_in = w[unit].numel()
-        u = streams.uniforms(Place(streams.REPLACEMENT, self.seed, 0, step, layer + 256 * (unit + 1)), fan_in)
+        u = streams.uniforms(
+            Address(streams.REPLACEMENT, self.seed, 0, step, layer + 256 * (unit + 1)), fan_in
+        )
         w[unit] = torch.tensor((2 * u.astype(np.float64) - 1) / math.sqrt(fan_in)).view(w[unit].shape)
         self.biases[layer][unit] = 0
         out.zero_()

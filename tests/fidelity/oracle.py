@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from perennial import streams
-from perennial.streams import Place
+from perennial.streams import Address
 
 LINEAR_ACTIVATIONS = {
     "relu": (lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0),
@@ -129,7 +129,9 @@ class Oracle:
             unit.utility = eta * unit.utility + (1 - eta) * y
         eligible = [i for i, unit in enumerate(units) if unit.age > o["maturity_threshold"]]
         number = min(self._number(layer, len(eligible), step), len(eligible))
-        lots = streams.uniforms(Place(streams.REPLACEMENT, self.seed, self.task, step, layer), len(units) + 1)
+        lots = streams.uniforms(
+            Address(streams.REPLACEMENT, self.seed, self.task, step, layer), len(units) + 1
+        )
 
         def score(i: int) -> float:
             return (
@@ -163,7 +165,7 @@ class Oracle:
             return whole
         if due >= 1:
             return math.floor(due)
-        coin = streams.uniforms(Place(streams.REPLACEMENT, self.seed, self.task, step, layer), 1)[0]
+        coin = streams.uniforms(Address(streams.REPLACEMENT, self.seed, self.task, step, layer), 1)[0]
         return 1 if float(coin) < due else 0
 
     # ---- a new unit
@@ -171,7 +173,7 @@ class Oracle:
     def _renew(self, layer: int, unit: int, step: int) -> None:
         old, o = self.units[layer][unit], self.options
         row = self.weights[layer][unit]
-        place = Place(streams.REPLACEMENT, self.seed, self.task, step, layer + 256 * (unit + 1))
+        place = Address(streams.REPLACEMENT, self.seed, self.task, step, layer + 256 * (unit + 1))
         if o["bias_transfer"] == "on":
             mean = old.corrected(old.mean, o["utility_decay"])
             for k, consumer in enumerate(self.weights[layer + 1]):

@@ -171,7 +171,7 @@ def test_each_pass_over_a_task_has_an_order_of_its_own(images):
     assert all(sorted(order.tolist()) == list(range(8)) for order in orders)
     assert len({order.tobytes() for order in orders}) == 10
     assert np.array_equal(shown.task(1).order, shown.order(1, 0))
-    place = streams.Place(streams.ORDER, 3, task=1, step=4)
+    place = streams.Address(streams.ORDER, 3, task=1, step=4)
     assert np.array_equal(shown.order(1, 4), streams.permutation(place, 8))
 
 

@@ -60,7 +60,7 @@ def test_initial_weights_and_biases_are_those_of_pytorch_s_distribution(dtype):
         bound = fan_in**-0.5
         assert w.dtype == b.dtype == dtype and w.std() == pytest.approx(bound / 3**0.5, rel=0.05)
         assert 0.97 * bound < np.abs(w).max() <= bound * (1 + 1e-6) >= np.abs(b).max() > 0
-        u = streams.uniforms(streams.Place(streams.INIT, 3, task=2, layer=layer), w.size + b.size)
+        u = streams.uniforms(streams.Address(streams.INIT, 3, task=2, layer=layer), w.size + b.size)
         drawn = (2 * u.astype(np.float64) - 1) * bound
         np.testing.assert_allclose(np.concatenate([w.ravel(), b]), drawn, rtol=1e-5)
 
@@ -210,7 +210,7 @@ def renewals(changes: dict, monkeypatch) -> list[tuple[int, int]]:
     runs = passes.stream(passes.variant({**CBP, **changes}, length=1, epochs=12), [0, 3])
     seen: dict[tuple[int, int], tuple] = {}
     renewed: list = []
-    renew = cbp._renew
+    renew = cbp.renew
 
     def watch_renew(settings, layer, state, chosen, due, fresh):
         renewed.extend((layer.index, unit) for unit in chosen[due].tolist())
@@ -222,7 +222,7 @@ def renewals(changes: dict, monkeypatch) -> list[tuple[int, int]]:
         after = {path: array[0].numpy().copy() for path, array in support.leaves(state)}
         seen[clock.seeds[0], clock.step] = list(renewed), after
 
-    monkeypatch.setattr(cbp, "_renew", watch_renew)
+    monkeypatch.setattr(cbp, "renew", watch_renew)
     monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
     oracles = [oracle_of(runs, r) for r in range(2)]
     support.learn(runs, 0)
@@ -264,7 +264,7 @@ def test_a_new_unit_is_not_noticed(layer):
     settings = cbp.Settings(**{k: v for k, v in CBP.items() if k != "name"})
     of_layer, chosen = runs.networks.layer("net", layer), torch.tensor([[unit]])
     (fresh,) = _renewal.fresh_weights([of_layer], state["weights"], [chosen], Clock([0], 0, 7))
-    cbp._renew(settings, of_layer, state, chosen, torch.tensor([[True]]), fresh)
+    cbp.renew(settings, of_layer, state, chosen, torch.tensor([[True]]), fresh)
     assert torch.equal(net.forward(state["weights"], x)[0], before) and before.abs().sum() > 0
     changed = (state["weights"][f"weight_{layer}"] != old).nonzero()
     assert set(changed[:, 1 if layer < 3 else 2].tolist()) == {unit}

@@ -21,7 +21,7 @@ from perennial.learning.losses import NETWORK, LossSpec
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
-from perennial.streams import Place
+from perennial.streams import Address
 
 CHANGERS = {
     "dropout": support.hyper("dropout"),
@@ -211,7 +211,7 @@ def test_dropout_is_plain_torch_with_the_same_mask():
             task = runs.problems[0].task(index)
             for step, row in enumerate(task.order):
                 for layer, mask in enumerate(masks):
-                    u = streams.uniforms(Place(streams.DROPOUT, seed, index, step, layer), 40)
+                    u = streams.uniforms(Address(streams.DROPOUT, seed, index, step, layer), 40)
                     mask.mask = torch.tensor(u >= 0.2).double()
                 x = torch.tensor(task.rows(np.array([row]))).double()
                 optimiser.zero_grad()

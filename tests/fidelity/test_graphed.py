@@ -303,7 +303,7 @@ def test_draws_with_the_clock_on_the_device(kind, device):
     layers = torch.tensor([[7], [256 * 2001]], **at)
     drawn = getattr(tensors, kind)(streams.NOISE, clock, layers, 200, device).cpu().numpy()
     for row, seed, layer in zip(drawn, (3, 2**31), (7, 256 * 2001), strict=True):
-        place = streams.Place(streams.NOISE, seed, task=5, step=1001, layer=layer)
+        place = streams.Address(streams.NOISE, seed, task=5, step=1001, layer=layer)
         assert row.tobytes() == getattr(streams, kind)(place, 200).tobytes()
 
 

@@ -41,7 +41,7 @@ def small(algorithm: dict, activation: str = "tanh") -> dict:
 def watched(settings: dict, module: types.ModuleType, monkeypatch) -> tuple[list, list]:
     """Train a stack; the state after each step, and the units renewed in it as (run, layer, unit)."""
     states, renewed = [], []
-    update, renew = module.update, module._renew
+    update, renew = module.update, module.renew
 
     def watch_update(settings, networks, state, *others):
         renewed.append([])
@@ -53,7 +53,7 @@ def watched(settings: dict, module: types.ModuleType, monkeypatch) -> tuple[list
             renewed[-1].append((run, layer.index, int(chosen[run, slot])))
         renew(settings, layer, state, chosen, due, fresh)
 
-    monkeypatch.setattr(module, "_renew", watch_renew)
+    monkeypatch.setattr(module, "renew", watch_renew)
     runs = support.stream(settings, SEEDS, "stacked")
     assert isinstance(runs.learner, StackedLearner)
     monkeypatch.setattr(runs.learner, "algorithm", types.SimpleNamespace(update=watch_update))
@@ -186,11 +186,11 @@ MISTAKES = {
         "    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)\n"
         '    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)\n'
         "    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):\n"
-        "        _renew(settings, layer, state, *of_layer)\n",
+        "        renew(settings, layer, state, *of_layer)\n",
         "        _measure(settings, layer, state, features[layer.key])\n"
         "        chosen, due = _choose(settings, layer, state, clock)\n"
         '        (fresh,) = _renewal.fresh_weights([layer], state["weights"], [chosen], clock)\n'
-        "        _renew(settings, layer, state, chosen, due, fresh)\n",
+        "        renew(settings, layer, state, chosen, due, fresh)\n",
         {"replacement_rate": 0.3},
     ),
     "mean is zeroed before it is used": (
@@ -206,14 +206,15 @@ MISTAKES = {
         "*(array for array, _ in remembered.affine)", "", {"optimiser": "adam"}
     ),
     "old weights judge": (
-        "    _gradient_step(settings, state, gradients, rate)\n"
-        "    layers = [layer for layer in networks.hidden if layer.key in features]\n"
-        "    for layer in layers:\n"
-        "        _measure(settings, layer, state, features[layer.key])\n",
-        "    layers = [layer for layer in networks.hidden if layer.key in features]\n"
-        "    for layer in layers:\n"
-        "        _measure(settings, layer, state, features[layer.key])\n"
-        "    _gradient_step(settings, state, gradients, rate)\n",
+        "    descend(settings, state, gradients, rate)\n",
+        "    global _measure\n"
+        "    measure, _measure = _measure, lambda *arguments: None\n"
+        "    for layer in networks.hidden:\n"
+        "        measure(settings, layer, state, features[layer.key])\n"
+        "    descend(settings, state, gradients, rate)\n"
+        "    replace(settings, networks, state, features, clock)\n"
+        "    _measure = measure\n"
+        "    return\n",
         {},
     ),
 }  # fmt: skip

@@ -90,7 +90,7 @@ def test_head_velocity(kept, algorithm):
 @pytest.mark.parametrize("kept", ["kept", "zero"])
 def test_renewed_velocity(kept, monkeypatch):
     """Velocities of a unit's incoming weights, bias and outgoing weights, just before and after it is renewed."""
-    seen, renew = [], cbp._renew
+    seen, renew = [], cbp.renew
 
     def watch(settings, layer, state, chosen, due, fresh):
         memory = state["optimiser"]["velocity"]
@@ -110,7 +110,7 @@ def test_renewed_velocity(kept, monkeypatch):
         assert all(np.array_equal(memory[name], whole[name]) for name in memory)
         seen.append((layer.index, any(part.any() for part in before)))
 
-    monkeypatch.setattr(cbp, "_renew", watch)
+    monkeypatch.setattr(cbp, "renew", watch)
     algorithm = {
         "name": "cbp", "step_size": 0.05, "momentum": 0.9, "replacement_rate": 0.3, "maturity_threshold": 2,
         "renewed_velocity": kept,
@@ -127,7 +127,7 @@ def test_a_task_is_shown_pass_by_pass_each_in_an_order_of_its_own():
     task = runs._task(runs.problems[0], 1)
     assert (task.batch, task.steps, len(task.order)) == (5, 12, 60)
     for epoch, order in enumerate(task.order.reshape(3, 20)):
-        place = streams.Place(streams.ORDER, 3, task=1, step=epoch)
+        place = streams.Address(streams.ORDER, 3, task=1, step=epoch)
         assert np.array_equal(order, streams.permutation(place, 20))
     assert runs._piece(task.steps) == 4
 

@@ -73,7 +73,8 @@ def perturb(net: torch.nn.Sequential, seed: int, task: int, step: int) -> None:
     """Add 0.001 times the stream's normals to weight_0, bias_0, weight_1, ... in turn; [i, o] in memory order."""
     count = sum(p.numel() for p in net.parameters())
     noise = (
-        torch.tensor(streams.normals(streams.Place(streams.NOISE, seed, task, step), count)).double() * 0.001
+        torch.tensor(streams.normals(streams.Address(streams.NOISE, seed, task, step), count)).double()
+        * 0.001
     )
     at = 0
     for p in net.parameters():

@@ -36,7 +36,7 @@ def both(settings: dict) -> tuple[dict, dict]:
 
 def renewals(monkeypatch) -> list[tuple]:
     """The units that are renewed from here on: (seed, task, step, layer, unit)."""
-    seen, renew, draw, now = [], cbp._renew, _renewal.fresh_weights, []
+    seen, renew, draw, now = [], cbp.renew, _renewal.fresh_weights, []
 
     def watch(settings, layer, state, chosen, due, fresh):
         (clock,) = now
@@ -49,7 +49,7 @@ def renewals(monkeypatch) -> list[tuple]:
         now[:] = [clock]
         return draw(layers, weights, units, clock)
 
-    monkeypatch.setattr(cbp, "_renew", watch)
+    monkeypatch.setattr(cbp, "renew", watch)
     monkeypatch.setattr(_renewal, "fresh_weights", watch_draw)
     return seen
 

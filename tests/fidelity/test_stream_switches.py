@@ -9,7 +9,7 @@ from fidelity.support import DIGITS, MNIST, REGRESSION
 
 from perennial import registry, streams
 from perennial.problems import Task
-from perennial.streams import Place
+from perennial.streams import Address
 
 
 def slow_bits(flip: str) -> np.ndarray:
@@ -24,7 +24,7 @@ def test_flip_of_one_bit():
     """The second word of each pair of tasks says which bit: floor(15 u)."""
     bits = slow_bits("one")
     for task in (1, 2):
-        u = streams.uniforms(Place(streams.SEQUENCE, 5, task=task, layer=2), 1)[0]
+        u = streams.uniforms(Address(streams.SEQUENCE, 5, task=task, layer=2), 1)[0]
         changed = np.flatnonzero(bits[task] != bits[task - 1])
         assert changed.tolist() == [int(15 * u)]
 
@@ -32,7 +32,7 @@ def test_flip_of_one_bit():
 def test_flip_of_all_bits():
     bits = slow_bits("all")
     for task in range(3):
-        drawn = streams.words(Place(streams.SEQUENCE, 5, task=task, layer=1), 15) & 1
+        drawn = streams.words(Address(streams.SEQUENCE, 5, task=task, layer=1), 15) & 1
         assert bits[task].tolist() == drawn.tolist()
 
 
@@ -68,7 +68,7 @@ def shown(problem: str, index: int, **changes) -> Task:
 def test_permutation_of_what_the_network_sees(problem, pixels, white, how):
     images = support.DATASETS[registry.module("problems", problem).DATASET](30)["images"]
     plain = images.reshape(30, pixels).astype(np.float32) / np.float32(white)
-    first, second = (streams.permutation(Place(streams.SEQUENCE, 3, task=k), pixels) for k in (0, 1))
+    first, second = (streams.permutation(Address(streams.SEQUENCE, 3, task=k), pixels) for k in (0, 1))
     by_hand = {"compound": plain[:, first][:, second], "fresh": plain[:, second], "none": plain}[how]
     assert np.array_equal(shown(problem, 1, permutation=how).rows(np.arange(30)), by_hand)
 
@@ -77,13 +77,13 @@ def test_permutation_of_what_the_network_sees(problem, pixels, white, how):
 @pytest.mark.parametrize("how", ["fresh", "cyclic"])
 def test_order_of_what_the_network_sees(changes, how):
     for index in (0, 2):
-        by_hand = streams.permutation(Place(streams.ORDER, 3, task=0 if how == "cyclic" else index), 30)
+        by_hand = streams.permutation(Address(streams.ORDER, 3, task=0 if how == "cyclic" else index), 30)
         assert np.array_equal(shown(index=index, order=how, **changes).order, by_hand)
 
 
 def test_sampling_of_what_the_network_sees():
     """Seventy of 30 images: the pass twice and a third of it, or floor(30 w / 2^32) for each word w."""
-    place = Place(streams.ORDER, 3, task=1)
+    place = Address(streams.ORDER, 3, task=1)
     once, words = streams.permutation(place, 30), streams.words(place, 70)
     by_hand = {"pass": [*once, *once, *once[:10]], "replacement": [int(w) * 30 >> 32 for w in words]}
     for how, expected in by_hand.items():

@@ -21,7 +21,7 @@ from perennial.learning.algorithms import Clock, adam, cbp, shrink_and_perturb
 from perennial.learning.networks.mlp import Network
 from perennial.learning.networks.mlp import Settings as Shape
 from perennial.problems import Task
-from perennial.streams import Place
+from perennial.streams import Address
 
 ENGINES = ("fused", "stacked", "graphed")
 SHIPPED = {
@@ -87,7 +87,7 @@ def test_noise_of_one_step(noise, engine):
     before = runs.learner.state()["weights"]
     support.learn(runs, 0)
     after = runs.learner.state()["weights"]
-    draw = {"gaussian": streams.normals, "sum4": streams.sum4}[noise](Place(streams.NOISE, 6), 111)
+    draw = {"gaussian": streams.normals, "sum4": streams.sum4}[noise](Address(streams.NOISE, 6), 111)
     parts = np.split(0.5 * draw.astype(np.float64), [100, 105, 110])  # weight_0, bias_0, weight_1, bias_1
     for name, part in zip(runs.network.names, parts, strict=True):
         moved = after[name][0] - before[name][0]
@@ -169,7 +169,7 @@ def test_utility_picks_its_own_unit(utility, engine):
 def test_utility_may_be_a_lottery():
     start = state([UNITS["weight"]] * 5, [1] * 5)
     made = learner("stacked", {"utility": "random", "utility_decay": 0.5})
-    lots = streams.uniforms(Place(streams.REPLACEMENT, 0), 6)[1:]  # number 0 is the coin of the fraction
+    lots = streams.uniforms(Address(streams.REPLACEMENT, 0), 6)[1:]  # number 0 is the coin of the fraction
     assert renewed(made, start) == [int(lots.argmin())]
 
 
@@ -214,7 +214,7 @@ def test_fraction_above_one_is_cut_off_by_chance_s_rule(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_fraction_by_chance(engine):
     """0.1 of 5 = half a unit: a coin for each step; saved up, it would be every second step."""
-    coins = [streams.uniforms(Place(streams.REPLACEMENT, 0, task=step), 1)[0] < 0.5 for step in range(12)]
+    coins = [streams.uniforms(Address(streams.REPLACEMENT, 0, task=step), 1)[0] < 0.5 for step in range(12)]
     by_chance = numbers_renewed(engine, {"fraction": "bernoulli", "replacement_rate": 0.1}, 12)
     assert by_chance == [int(coin) for coin in coins] and by_chance != [0, 1] * 6
     assert numbers_renewed(engine, {"fraction": "accumulate", "replacement_rate": 0.1}, 12) == [0, 1] * 6
@@ -236,7 +236,7 @@ def test_bias_transfer_moves_the_mean_output(transfer, by_hand, engine):
 def test_a_renewed_unit_starts_afresh(engine):
     units = [(0.25, 1.0, 0.3, 1.0)] + [(o, 1.0, 0.5, 1.0) for o in (1, 2, 3, 4)]
     after = show(learner(engine, {"utility": "weight", "utility_decay": 0.5}), state(units, [1] * 5))
-    u = streams.uniforms(Place(streams.REPLACEMENT, 0, layer=256), 20).astype(np.float64)
+    u = streams.uniforms(Address(streams.REPLACEMENT, 0, layer=256), 20).astype(np.float64)
     fresh = (2 * u - 1) * (2 * 3 / 20) ** 0.5  # the gain of ReLU is the root of 2
     np.testing.assert_allclose(after["weights"]["weight_0"][0, :, 0], fresh, rtol=1e-12)
     assert after["weights"]["bias_0"][0, 0] == 0

@@ -17,7 +17,7 @@ from perennial.claims.statement import Claims, Window
 
 LEVEL = 50.0
 FEWEST = 100  # points of a curve: more than an extremum is wide
-Place = tuple[int, ...]  # which operand, then which of its operands ...
+Address = tuple[int, ...]  # which operand, then which of its operands ...
 
 
 def results(statistic: Expression, claims: Claims, wanted: np.ndarray) -> Results:
@@ -38,7 +38,7 @@ def results(statistic: Expression, claims: Claims, wanted: np.ndarray) -> Result
     return found
 
 
-def _movable(statistic: Expression, claims: Claims, place: Place = ()) -> Iterator[Place]:
+def _movable(statistic: Expression, claims: Claims, place: Address = ()) -> Iterator[Address]:
     """Places of the terms that can be moved: not those at an extremum, which is where the curve has it."""
     if isinstance(statistic, str):
         window = term(statistic, claims)[2]
@@ -49,7 +49,7 @@ def _movable(statistic: Expression, claims: Claims, place: Place = ()) -> Iterat
             yield from _movable(operand, claims, (*place, k))
 
 
-def _at(statistic: Expression, place: Place) -> Expression:
+def _at(statistic: Expression, place: Address) -> Expression:
     for k in place:
         statistic = operation(statistic)[1][k]
     return statistic
@@ -68,7 +68,7 @@ def _value(statistic: Expression) -> float:
     return values[0] - values[1] if name == "difference" else values[0] / values[1]
 
 
-def _level(statistic: Expression, place: Place, wanted: float) -> float:
+def _level(statistic: Expression, place: Address, wanted: float) -> float:
     """The level of the term at a place for which the statistic is as wanted."""
     if not place:
         return wanted

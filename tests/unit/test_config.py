@@ -259,7 +259,11 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([("blok_size", 3)], "", ["unknown key", "did you mean 'block_size'?"]),
     ([("block_size", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([("checkpoint_seconds", -1)], "", ["-1 is not allowed", "a number >= 0"]),
-    ([("engine", "gpu")], "", ["'gpu' is not allowed", "one of auto, fused, pooled, graphed, stacked"]),
+    (
+        [("engine", "gpu")],
+        "",
+        ["'gpu' is not allowed", "one of auto, fused, pooled, graphed, recorded, stacked"],
+    ),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("gpu_precision", "bf16")], "", ["'bf16' is not allowed", "one of fp32, tf32"]),
     ([("results", 5)], "", ["5 is not allowed", "text"]),

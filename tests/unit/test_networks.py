@@ -47,7 +47,7 @@ def test_initial_weights_fill_their_bounds_evenly(dtype):
 
 def test_initial_weights_are_the_stream_s_numbers():
     net = network([5])
-    u = streams.uniforms(streams.Place(streams.INIT, 9, task=4, layer=0), 100).astype(np.float64)
+    u = streams.uniforms(streams.Address(streams.INIT, 9, task=4, layer=0), 100).astype(np.float64)
     expected = (2 * u - 1).reshape(20, 5) * net.bounds[0]
     np.testing.assert_allclose(net.init(9, task=4, dtype="float64")["weight_0"], expected, rtol=1e-15)
 
@@ -97,7 +97,7 @@ def test_numpy_features_are_those_of_the_forward_pass(activation, dtype, toleran
         run["bias_0"] += 0.1 * (k + 1)
         run["bias_1"] -= 0.2
     stack = {name: torch.tensor(np.stack([run[name] for run in runs])) for name in net.names}
-    x = streams.normals(streams.Place(streams.AUGMENTATION, 0), 50 * 12).reshape(50, 12).astype(dtype)
+    x = streams.normals(streams.Address(streams.AUGMENTATION, 0), 50 * 12).reshape(50, 12).astype(dtype)
     outputs, features = net.forward(stack, torch.tensor(np.stack([x] * 3)))
     assert outputs.shape == (3, 50, 4) and [h.shape for h in features] == [(3, 50, 30), (3, 50, 17)]
     for k, run in enumerate(runs):
@@ -117,7 +117,7 @@ def test_the_forward_pass_is_a_plain_sequential_network():
         layer.bias.data = torch.tensor(weights[f"bias_{k}"])
     plain = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
     x = torch.tensor(
-        streams.normals(streams.Place(streams.AUGMENTATION, 2), 20).reshape(4, 5).astype(np.float64)
+        streams.normals(streams.Address(streams.AUGMENTATION, 2), 20).reshape(4, 5).astype(np.float64)
     )
     stack = {name: torch.tensor(w)[None] for name, w in weights.items()}
     for batch in (x, x[:1]):
@@ -127,8 +127,8 @@ def test_the_forward_pass_is_a_plain_sequential_network():
 
 def test_one_example_is_computed_alike_in_every_stack():
     """To the last bit: a run's numbers must not depend on its place among others."""
-    x = torch.tensor(streams.normals(streams.Place(1, 1), 30 * 64).reshape(30, 1, 64))
-    w = torch.tensor(streams.normals(streams.Place(1, 2), 30 * 64 * 100).reshape(30, 64, 100))
+    x = torch.tensor(streams.normals(streams.Address(1, 1), 30 * 64).reshape(30, 1, 64))
+    w = torch.tensor(streams.normals(streams.Address(1, 2), 30 * 64 * 100).reshape(30, 64, 100))
     b = torch.zeros(30, 100)
     together = linear(x, w, b)
     for first, last in ((0, 1), (3, 4), (29, 30), (5, 13), (0, 17)):

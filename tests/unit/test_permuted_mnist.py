@@ -27,7 +27,7 @@ BACKPROP = {"name": "backprop", "step_size": 0.003}
 @pytest.fixture
 def images():
     """Made-up images, four pixels of five black as in the real ones, and labels."""
-    draws = streams.words(streams.Place(streams.AUGMENTATION, 0), N * 784).reshape(N, 28, 28)
+    draws = streams.words(streams.Address(streams.AUGMENTATION, 0), N * 784).reshape(N, 28, 28)
     pixels = np.where(draws >> 8 & 15 < 3, draws & 255, 0).astype(np.uint8)
     return {"images": pixels, "labels": (np.arange(N) % 10).astype(np.uint8)}
 
@@ -38,7 +38,7 @@ def made(images, seed=1, tasks=3, **changes):
 
 
 def shuffled(seed: int, task: int) -> np.ndarray:
-    return streams.permutation(streams.Place(streams.ORDER, seed, task=task), N)
+    return streams.permutation(streams.Address(streams.ORDER, seed, task=task), N)
 
 
 # ---- permutations
@@ -50,7 +50,7 @@ def test_permutations_are_those_of_the_stream(how):
     assert found.shape == (4, 784) and found.dtype == np.uint16
     shown = np.arange(784)
     for task in range(4):
-        drawn = streams.permutation(streams.Place(streams.SEQUENCE, 3, task=task), 784)
+        drawn = streams.permutation(streams.Address(streams.SEQUENCE, 3, task=task), 784)
         shown = {"compound": shown[drawn], "fresh": drawn, "none": np.arange(784)}[how]
         assert np.array_equal(found[task], shown)
 
@@ -94,7 +94,7 @@ def test_examples_with_replacement(images, examples):
     """Word w of the stream chooses image floor(50 w / 2^32)."""
     found = made(images, task_examples=examples, sampling="replacement")
     for task in (0, 2):
-        words = streams.words(streams.Place(streams.ORDER, 1, task=task), examples)
+        words = streams.words(streams.Address(streams.ORDER, 1, task=task), examples)
         assert found.task(task).order.tolist() == [int(w) * N // 2**32 for w in words]
 
 

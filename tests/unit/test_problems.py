@@ -18,7 +18,7 @@ SEEDS = range(5)
 @pytest.fixture(scope="module")
 def images():
     """40 small made-up images, and labels."""
-    place = streams.Place(streams.AUGMENTATION, 0)
+    place = streams.Address(streams.AUGMENTATION, 0)
     pixels = (streams.words(place, 40 * 64) % 17).astype(np.uint8).reshape(40, 8, 8)
     return {"images": pixels, "labels": (np.arange(40) % 10).astype(np.uint8)}
 
@@ -34,7 +34,7 @@ def matches(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("switch", "needed"), [("code", {1: 14, -1: 17}), ("paper", {1: 14, -1: 15})])
 def test_the_target_is_the_equivalent_rule_on_matching_bits(switch, needed):
     settings = regression.Settings(target_threshold=switch)
-    x = (streams.words(streams.Place(streams.AUGMENTATION, 1), 2000 * 20) & 1).reshape(2000, 20)
+    x = (streams.words(streams.Address(streams.AUGMENTATION, 1), 2000 * 20) & 1).reshape(2000, 20)
     for seed in SEEDS:
         network = regression.sequence(settings, seed, 1)
         k = matches(network["input_weights"], x)
@@ -142,7 +142,7 @@ def test_settings_of_the_regression_change_its_shape():
 
 
 def drawn(seed: int, task: int) -> np.ndarray:
-    return streams.permutation(streams.Place(streams.SEQUENCE, seed, task=task), 64)
+    return streams.permutation(streams.Address(streams.SEQUENCE, seed, task=task), 64)
 
 
 @pytest.mark.parametrize("how", ["compound", "fresh", "none"])

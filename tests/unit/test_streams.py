@@ -11,7 +11,7 @@ from scipy import stats
 
 from perennial import streams
 from perennial.learning.algorithms import Clock
-from perennial.streams import Place, compiled, tensors
+from perennial.streams import Address, compiled, tensors
 
 FORMS = ("words", "uniforms", "normals", "sum4")
 SEEDS = (0, 1, 29, 2**31, 2**32 - 1)
@@ -26,7 +26,7 @@ def in_numpy(monkeypatch):
 
 
 def places():
-    return [Place(purpose, seed, *at) for purpose in PURPOSES for seed in SEEDS for at in PLACES]
+    return [Address(purpose, seed, *at) for purpose in PURPOSES for seed in SEEDS for at in PLACES]
 
 
 # Random123's kat_vectors, philox4x32 with 10 rounds: counter, key, answer.
@@ -54,13 +54,13 @@ def test_philox_known_answers(counter, key, answer):
 def test_key_and_counter_come_from_the_place(counter, key, answer, in_numpy):
     """Key = (purpose, seed), counter = (element, layer, step, task): block 0 has element 0."""
     c, k = read_hex(counter), read_hex(key)
-    place = Place(purpose=k[0], seed=k[1], task=c[3], step=c[2], layer=c[1])
+    place = Address(purpose=k[0], seed=k[1], task=c[3], step=c[2], layer=c[1])
     blocks = streams.words(place, 64).reshape(4, 16).T  # [block, word]
     expected = streams.philox(np.array([[0, *c[1:]]], np.uint64), (k[0], k[1]))[0]
     assert blocks[0].tolist() == expected.tolist()
 
 
-def compiled_form(form: str, place: Place, count: int) -> np.ndarray:
+def compiled_form(form: str, place: Address, count: int) -> np.ndarray:
     padded = -(-count // (2 * streams.GROUP)) * 2 * streams.GROUP
     out = np.empty(padded, np.uint32 if form == "words" else np.float32)
     getattr(compiled, f"fill_{form}")(out, *place)
@@ -78,7 +78,7 @@ def test_compiled_form_is_the_definition_bit_for_bit(form, in_numpy):
 
 
 def test_words_of_the_definition_do_not_depend_on_what_is_loaded(monkeypatch):
-    place = Place(streams.NOISE, 5, 3, 2, 1)
+    place = Address(streams.NOISE, 5, 3, 2, 1)
     with_compiled = streams.words(place, 1000)
     monkeypatch.setattr(streams, "sys", SimpleNamespace(modules={}))
     assert same_bits(with_compiled, streams.words(place, 1000))
@@ -90,7 +90,7 @@ def test_tensor_form_is_the_definition_bit_for_bit(form, in_numpy):
         for task, step, layer in PLACES:
             stack = getattr(tensors, form)(purpose, Clock(list(SEEDS), task, step), layer, 200).numpy()
             for row, seed in zip(stack, SEEDS, strict=True):
-                expected = getattr(streams, form)(Place(purpose, seed, task, step, layer), 200)
+                expected = getattr(streams, form)(Address(purpose, seed, task, step, layer), 200)
                 assert same_bits(np.ascontiguousarray(row), expected), (purpose, seed, task, step, layer)
 
 
@@ -113,7 +113,7 @@ def fast_caller(words, uniforms, normals, sums, purpose, seed, task, step, layer
 
 
 def test_a_fast_math_caller_gets_the_same_bits(in_numpy):
-    place, count = Place(streams.NOISE, 3, 1, 4, 2), 64 * 512
+    place, count = Address(streams.NOISE, 3, 1, 4, 2), 64 * 512
     words, uniforms = np.empty(16, np.uint32), np.empty(16, np.float32)
     normals, sums = np.empty(count, np.float32), np.empty(count, np.float32)
     fast_caller(words, uniforms, normals, sums, *place)
@@ -123,7 +123,7 @@ def test_a_fast_math_caller_gets_the_same_bits(in_numpy):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_shorter_draw_is_the_beginning_of_a_longer_one(form):
-    place = Place(streams.INIT, 12, 3, 4, 1)
+    place = Address(streams.INIT, 12, 3, 4, 1)
     longest = getattr(streams, form)(place, 1000)
     for count in (0, 1, 15, 16, 63, 64, 65, 127, 999):
         assert same_bits(getattr(streams, form)(place, count), longest[:count])
@@ -134,9 +134,9 @@ def test_a_shorter_draw_is_the_beginning_of_a_longer_one(form):
 
 
 def test_every_coordinate_of_a_place_matters():
-    base = Place(streams.NOISE, 1, 2, 3, 5)
-    others = [base._replace(**{field: getattr(base, field) + 1}) for field in Place._fields]
-    swapped = [base._replace(task=3, step=2), base._replace(step=5, layer=3), Place(1, 4, 2, 3, 5)]
+    base = Address(streams.NOISE, 1, 2, 3, 5)
+    others = [base._replace(**{field: getattr(base, field) + 1}) for field in Address._fields]
+    swapped = [base._replace(task=3, step=2), base._replace(step=5, layer=3), Address(1, 4, 2, 3, 5)]
     draws = [streams.words(place, 64) for place in (base, *others, *swapped)]
     for k, a in enumerate(draws):
         for b in draws[k + 1 :]:
@@ -144,7 +144,7 @@ def test_every_coordinate_of_a_place_matters():
 
 
 def test_words_do_not_repeat_within_a_place():
-    words = streams.words(Place(streams.ORDER, 0), 4096)
+    words = streams.words(Address(streams.ORDER, 0), 4096)
     assert len(np.unique(words)) >= 4095
 
 
@@ -158,14 +158,14 @@ N = 200_000
 
 
 def test_uniforms_are_uniform():
-    u = streams.uniforms(Place(streams.INIT, 1), N)
+    u = streams.uniforms(Address(streams.INIT, 1), N)
     assert u.dtype == np.float32 and u.min() >= 0 and u.max() < 1
     assert np.array_equal(u * 2.0**24, np.floor(u * 2.0**24))  # multiples of 2^-24
     assert stats.kstest(u, "uniform").pvalue > 0.01
 
 
 def test_normals_are_normal():
-    n = streams.normals(Place(streams.NOISE, 1), N).astype(np.float64)
+    n = streams.normals(Address(streams.NOISE, 1), N).astype(np.float64)
     assert stats.kstest(n, "norm").pvalue > 0.01
     assert abs(n.mean()) < 4 / N**0.5 and abs(n.std() - 1) < 4 / (2 * N) ** 0.5
     assert abs(stats.skew(n)) < 4 * (6 / N) ** 0.5 and abs(stats.kurtosis(n)) < 4 * (24 / N) ** 0.5
@@ -181,7 +181,7 @@ def test_normals_have_the_stated_largest_magnitude(in_numpy, monkeypatch):
             group = np.zeros((1, 4, 16), np.uint32)
             group[:, 0::2], group[:, 1::2] = radius, angle
             monkeypatch.setattr(streams, "_groups", lambda place, groups, group=group: group)
-            n = streams.normals(Place(1, 1), 64)
+            n = streams.normals(Address(1, 1), 64)
             u = ((radius >> 9) + 0.5) * 2.0**-23
             within = ((((angle << 2) & 0xFFFFFFFF) >> 9) + 0.5) * 2.0**-23 - 0.5  # of its quadrant
             turn = ((angle >> 30) + within) * np.pi / 2
@@ -192,7 +192,7 @@ def test_normals_have_the_stated_largest_magnitude(in_numpy, monkeypatch):
 
 
 def test_sum4_has_the_moments_it_claims():
-    s = streams.sum4(Place(streams.NOISE, 1), N).astype(np.float64)
+    s = streams.sum4(Address(streams.NOISE, 1), N).astype(np.float64)
     assert abs(s.mean()) < 4 / N**0.5 and abs(s.std() - 1) < 4 / (2 * N) ** 0.5
     assert abs(stats.skew(s)) < 4 * (6 / N) ** 0.5 and abs(stats.kurtosis(s, fisher=False) - 2.7) < 0.03
     assert len(np.unique(s)) <= 61 and np.abs(s).max() <= 3.26
@@ -201,7 +201,7 @@ def test_sum4_has_the_moments_it_claims():
 
 
 def test_sum4_adds_the_four_digits_of_half_a_word():
-    place = Place(streams.NOISE, 1)
+    place = Address(streams.NOISE, 1)
     words = [f"{word:08x}" for word in streams.words(place, 64)]
     digits = [[int(c, 16) for c in half] for half in [w[4:] for w in words] + [w[:4] for w in words]]
     expected = (np.sum(digits, axis=1) - 30) / np.sqrt(4 * (16**2 - 1) / 12)
@@ -209,7 +209,9 @@ def test_sum4_adds_the_four_digits_of_half_a_word():
 
 
 def test_permutations_are_uniform_permutations():
-    drawn = np.array([streams.permutation(Place(streams.SEQUENCE, 4, task=task), 5) for task in range(6000)])
+    drawn = np.array(
+        [streams.permutation(Address(streams.SEQUENCE, 4, task=task), 5) for task in range(6000)]
+    )
     assert (np.sort(drawn, axis=1) == np.arange(5)).all()
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == 120 and stats.chisquare(counts).pvalue > 0.01
@@ -224,6 +226,6 @@ def test_noise_for_cuts_one_long_draw_in_the_order_of_the_names():
     for kind, form in (("gaussian", streams.normals), ("sum4", streams.sum4)):
         noise = tensors.noise_for(weights, names, kind, streams.NOISE, clock)
         for r, seed in enumerate(clock.seeds):
-            draw = form(Place(streams.NOISE, seed, 1, 2, 0), 15).astype(np.float64)
+            draw = form(Address(streams.NOISE, seed, 1, 2, 0), 15).astype(np.float64)
             assert np.array_equal(noise["weight_0"][r].numpy(), draw[:12].reshape(4, 3))
             assert np.array_equal(noise["bias_0"][r].numpy(), draw[12:])

@@ -103,18 +103,18 @@ def _scales(
     """How much each scale runs, checked against the variants."""
     found: dict[str, ScaleEntry] = {}
     for scale, given in entry.scales.items():
-        place = under(path)(f"scales.{scale}")
-        much = mistakes.validate(ScaleEntry, given, under(place))
+        key_path = under(path)(f"scales.{scale}")
+        much = mistakes.validate(ScaleEntry, given, under(key_path))
         if much is None:
             continue
         for pattern in much.variants:
             if not fnmatch.filter(variants, pattern):
                 hint = registry.nearest(pattern, list(variants))
-                mistakes.add(f"{place}.variants", f"'{pattern}' matches no variant{hint}")
+                mistakes.add(f"{key_path}.variants", f"'{pattern}' matches no variant{hint}")
         active = [
             v for name, v in variants.items() if any(fnmatch.fnmatchcase(name, p) for p in much.variants)
         ]
-        _check_length(much.length, active, f"{place}.length", mistakes)
+        _check_length(much.length, active, f"{key_path}.length", mistakes)
         found[scale] = much
     return found
 

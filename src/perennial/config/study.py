@@ -124,8 +124,8 @@ class Study:
             if fnmatch.fnmatchcase(variant, pattern):
                 return count
         known = self.experiment(experiment)
-        place = f"scales.{self.scale}.length"
-        raise ConfigError(f"{known.file}: {place}: nothing fits the variant '{variant}' of {experiment}")
+        key_path = f"scales.{self.scale}.length"
+        raise ConfigError(f"{known.file}: {key_path}: nothing fits the variant '{variant}' of {experiment}")
 
     def unit(self, experiment: str, variant: str) -> str:
         """In what a variant's length is counted: tasks, environment steps, rounds."""
@@ -147,6 +147,15 @@ class Study:
         parts = known.variants[variant].settings
         products = {"gpu_precision": self.entry.gpu_precision} if self.entry.gpu_precision != "fp32" else {}
         return {**parts, "length": length, "precision": known.precision, **products}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """16 hex digits for each active experiment: the settings of all its active variants."""
+        texts = {
+            name: "".join(f"{v} {self.settings_text(name, v)}\n" for v in self.variants(name))
+            for name in self.experiments()
+        }
+        return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
 
     def settings_text(self, experiment: str, variant: str) -> str:
         """The settings as JSON with sorted keys: equal settings, equal text."""

@@ -7,7 +7,6 @@ of training something else. Without the main process (`perennial run`) nothing i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 
@@ -19,7 +18,7 @@ VARIABLE = "PERENNIAL_STUDY"
 
 def declare(study: Study) -> None:
     """Leave the digests of all active experiments for the jobs that this process starts."""
-    os.environ[VARIABLE] = json.dumps({name: digest(study, name) for name in study.experiments()})
+    os.environ[VARIABLE] = json.dumps(study.digests)
 
 
 def check(study: Study, experiment: str) -> None:
@@ -29,16 +28,8 @@ def check(study: Study, experiment: str) -> None:
         ConfigError: its settings are others now.
     """
     planned = json.loads(os.environ.get(VARIABLE) or "{}")
-    if planned and planned.get(experiment) != digest(study, experiment):
+    if planned and planned.get(experiment) != study.digests.get(experiment):
         file = study.experiment(experiment).file
         raise ConfigError(
             f"{file}: the settings of {experiment} changed after this run was planned; start it again"
         )
-
-
-def digest(study: Study, experiment: str) -> str:
-    """16 hex digits for the settings of all active variants; none for an experiment that is not active."""
-    if experiment not in study.experiments():
-        return ""
-    texts = [f"{name} {study.settings_text(experiment, name)}\n" for name in study.variants(experiment)]
-    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]

@@ -51,7 +51,7 @@ class Part:
 
 
 def part(values: dict[str, Any], path: str) -> Part:
-    """A part whose keys all stand at one place of the file."""
+    """A part whose keys all stand at one key_path of the file."""
     return Part(values, {key: f"{path}.{key}" for key in values}, path)
 
 
@@ -60,8 +60,8 @@ def read_world(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict[st
     name = registry.world_part(vars(entry))
     given = [part for part in registry.WORLDS if getattr(entry, part)]
     if len(given) != 1:
-        wrong, place = ("is one too many", given[-1]) if given else ("is missing", name)
-        mistakes.add(under(path)(place), f"{wrong} (give one of {', '.join(registry.WORLDS)})")
+        wrong, key_path = ("is one too many", given[-1]) if given else ("is missing", name)
+        mistakes.add(under(path)(key_path), f"{wrong} (give one of {', '.join(registry.WORLDS)})")
         return None
     return _typed(name, part(getattr(entry, name), under(path)(name)), mistakes)
 
@@ -72,22 +72,26 @@ def read_variants(entry: ExperimentEntry, path: str, mistakes: Mistakes) -> dict
     texts: dict[str, str] = {}
     good = True
     for name, given in entry.variants.items():
-        place = under(path)(f"variants.{name}")
-        variant = mistakes.validate(VariantEntry, given, under(place))
-        members = [] if variant is None else list(_members(str(name), variant, place, mistakes))
+        key_path = under(path)(f"variants.{name}")
+        variant = mistakes.validate(VariantEntry, given, under(key_path))
+        members = [] if variant is None else list(_members(str(name), variant, key_path, mistakes))
         good &= bool(members)
         for member, changes in members:
-            settings = _settings(entry, variant, changes, path, place, mistakes)
+            settings = _settings(entry, variant, changes, path, key_path, mistakes)
             if not NAME.fullmatch(member):
-                mistakes.add(place, f"'{member}' is not allowed as a name (must be letters, digits, _ . + -)")
+                mistakes.add(
+                    key_path, f"'{member}' is not allowed as a name (must be letters, digits, _ . + -)"
+                )
             if member in found:
-                mistakes.add(place, f"there are two variants called '{member}'")
+                mistakes.add(key_path, f"there are two variants called '{member}'")
             if settings is None:
                 good = False
                 continue
             text = json.dumps(settings, sort_keys=True)
             if text in texts:
-                mistakes.add(place, f"'{member}' has the same settings as '{texts[text]}'; keep one of them")
+                mistakes.add(
+                    key_path, f"'{member}' has the same settings as '{texts[text]}'; keep one of them"
+                )
             texts.setdefault(text, member)
             found[member] = Variant(member, settings)
     return found if good else None
@@ -138,35 +142,37 @@ def _member_name(name: str, values: dict[str, str]) -> str | None:
 
 
 def _settings(
-    entry: ExperimentEntry, variant: VariantEntry, changes: dict, path: str, place: str, mistakes: Mistakes
+    entry: ExperimentEntry, variant: VariantEntry, changes: dict, path: str, key_path: str, mistakes: Mistakes
 ) -> dict[str, Any] | None:
     """Canonical settings of one variant, or None after noting what is wrong."""
     parts = {
-        name: part(getattr(entry, name), under(path)(name)).under(getattr(variant, name), f"{place}.{name}")
+        name: part(getattr(entry, name), under(path)(name)).under(
+            getattr(variant, name), f"{key_path}.{name}"
+        )
         for name in (registry.world_part(vars(entry)), "procedure", "network")
     }
-    parts["algorithm"] = part(variant.algorithm, f"{place}.algorithm")
+    parts["algorithm"] = part(variant.algorithm, f"{key_path}.algorithm")
     for dotted, value in changes.items():
         owner, _, key = dotted.partition(".")
-        base = parts.get(owner, part({}, f"{place}.{owner}"))
-        parts[owner] = base.under({key: value}, f"{place}.grid.{owner}")
+        base = parts.get(owner, part({}, f"{key_path}.{owner}"))
+        parts[owner] = base.under({key: value}, f"{key_path}.grid.{owner}")
     learns_from = registry.world_part(vars(entry))
     if parts[learns_from].values.get("name") != getattr(entry, learns_from).get("name"):
         text = f"is not allowed (another {learns_from} is another experiment)"
         mistakes.add(parts[learns_from].where("name"), text)
         return None
     typed = {name: _typed(name, found, mistakes) for name, found in parts.items()}
-    measures = _measures(entry, variant, path, place, mistakes)
+    measures = _measures(entry, variant, path, key_path, mistakes)
     if measures is None or None in typed.values():
         return None
     return {**typed, "measures": measures}
 
 
 def _measures(
-    entry: ExperimentEntry, variant: VariantEntry, path: str, place: str, mistakes: Mistakes
+    entry: ExperimentEntry, variant: VariantEntry, path: str, key_path: str, mistakes: Mistakes
 ) -> dict[str, Any] | None:
     measures: dict[str, Any] = {}
-    for given, base in ((entry.measures, path), (variant.measures, place)):
+    for given, base in ((entry.measures, path), (variant.measures, key_path)):
         at = under(base)("measures")
         for name, values in given.items():
             if name not in registry.names("measures"):

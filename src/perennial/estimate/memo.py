@@ -20,18 +20,18 @@ def folder() -> Path:
 
 
 class Memo:
-    """Timings by name. A file that cannot be read counts as empty; one that cannot be written is let be.
+    """Timings by name. A file that cannot be read counts as empty; what cannot be written is forgotten.
 
     Args:
-        place: folder of the file; the user's own where none is given.
+        own_folder: folder of the file; the user's own where none is given.
         fresh: forget what is there.
     """
 
-    def __init__(self, place: Path | None = None, fresh: bool = False) -> None:
+    def __init__(self, own_folder: Path | None = None, fresh: bool = False) -> None:
         machine = {"device": provenance.device(), "node": platform.node(), "cores": os.cpu_count()}
         self.about = json.dumps({**machine, "versions": provenance.versions()}, sort_keys=True)
         mark = hashlib.sha256(self.about.encode()).hexdigest()[:8]
-        self.path = (place or folder()) / f"timings-{mark}.json"
+        self.path = (own_folder or folder()) / f"timings-{mark}.json"
         self.found: dict[str, Any] = {} if fresh else self._read()
 
     def get(self, name: str) -> Any:

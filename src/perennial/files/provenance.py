@@ -39,7 +39,7 @@ def record(
     inputs: Mapping[str, str],
     *,
     engine: str = "numpy",
-    place: str = "cpu",
+    device_kind: str = "cpu",
     libraries: Iterable[str] = (),
 ) -> dict[str, Any]:
     """What a result file says about itself. Equal work on one machine has an equal record: it holds no times.
@@ -50,7 +50,7 @@ def record(
         code: hash of the code of the stage, from `perennial.dag.stage_code`.
         inputs: name -> checksum, from `checksums`.
         engine: the name of one in `engines.NAMES` for runs, else the library that does the work.
-        place: cpu or cuda.
+        device_kind: cpu or cuda.
         libraries: further ones whose version matters here.
     """
     folders = users_folders()
@@ -61,7 +61,7 @@ def record(
         "code": code,
         "git": git_state(*folders),
         "engine": engine,
-        "device": device(place),
+        "device": device(device_kind),
         "versions": versions(*libraries),
         "inputs": dict(inputs),
         **({"outside": strangers} if strangers else {}),

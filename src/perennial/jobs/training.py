@@ -67,15 +67,15 @@ def train_block(
     need = procedures.need(settings)
     devices.hold_for(need, engine, device, label)
     chosen = engines.choose(need, engine, device) if need else "stacked"
-    place = engines.device_of(chosen, device)
+    chosen_device = engines.device_of(chosen, device)
     data = datasets.checksum(dataset) if dataset else ""
-    identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": place}
+    identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": chosen_device}
     identity |= {"versions": provenance.versions(), "experiment": experiment, "variant": variant}
     check_settings(sequences, settings)
     inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
-    made = provenance.record("run", settings, code, inputs, engine=chosen, place=place)
+    made = provenance.record("run", settings, code, inputs, engine=chosen, device_kind=chosen_device)
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
-        found = train(settings, seeds, sequences, dataset, chosen, threads, label, place, kept)
+        found = train(settings, seeds, sequences, dataset, chosen, threads, label, chosen_device, kept)
 
         def fill(file: Any) -> None:
             _fill(file, found, seeds)

@@ -46,9 +46,9 @@ def pairs(how: str, seed: int, tasks: int, classes: int) -> np.ndarray:
 def _independent(seed: int, tasks: int, classes: int) -> np.ndarray:
     """[task, 2]: the first of all pairs, in random order."""
     first, second = np.triu_indices(classes, 1)  # [pair]
-    chosen = streams.permutation(streams.Place(streams.SEQUENCE, seed, layer=PAIRS), len(first))[:tasks]
+    chosen = streams.permutation(streams.Address(streams.SEQUENCE, seed, layer=PAIRS), len(first))[:tasks]
     found = np.stack([first[chosen], second[chosen]], axis=1)
-    swap = streams.words(streams.Place(streams.SEQUENCE, seed, layer=SIDES), tasks) & 1 == 1
+    swap = streams.words(streams.Address(streams.SEQUENCE, seed, layer=SIDES), tasks) & 1 == 1
     return np.where(swap[:, None], found[:, ::-1], found)
 
 
@@ -77,18 +77,18 @@ def _new_pairs(seed: int, index: int, classes: int, met: set[Pair]) -> np.ndarra
     """
     for attempt in range(TRIES):
         block = _shuffled(seed, index, attempt, classes)
-        if _exchange(block, met, streams.Place(streams.SEQUENCE, seed, index, attempt, PARTNERS)):
+        if _exchange(block, met, streams.Address(streams.SEQUENCE, seed, index, attempt, PARTNERS)):
             return block
     return None
 
 
-def _exchange(block: np.ndarray, met: set[Pair], place: streams.Place) -> bool:
+def _exchange(block: np.ndarray, met: set[Pair], address: streams.Address) -> bool:
     """Give each pair that was met another partner, from the first other pair, in random order, with which that works.
 
     Changes the block [task, 2] in place. False when a pair finds none.
     """
     again = [k for k, pair in enumerate(block.tolist()) if _unordered(pair) in met]
-    draws = streams.words(place, len(again) * len(block)).reshape(len(again), len(block))
+    draws = streams.words(address, len(again) * len(block)).reshape(len(again), len(block))
     for k, draw in zip(again, draws, strict=True):
         if _unordered(block[k]) not in met:
             continue  # an exchange with an earlier one helped this one too
@@ -104,8 +104,8 @@ def _exchange(block: np.ndarray, met: set[Pair], place: streams.Place) -> bool:
 
 def _shuffled(seed: int, index: int, attempt: int, classes: int) -> np.ndarray:
     """[task, 2]: a permutation of the classes, paired."""
-    place = streams.Place(streams.SEQUENCE, seed, task=index, step=attempt, layer=PAIRS)
-    return streams.permutation(place, classes)[: classes // 2 * 2].reshape(-1, 2)
+    address = streams.Address(streams.SEQUENCE, seed, task=index, step=attempt, layer=PAIRS)
+    return streams.permutation(address, classes)[: classes // 2 * 2].reshape(-1, 2)
 
 
 def _unordered(pair: np.ndarray | list[int] | Pair) -> Pair:

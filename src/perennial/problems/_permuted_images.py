@@ -47,7 +47,7 @@ def permutations(how: str, seed: int, tasks: int, pixels: int) -> Arrays:
     current = np.arange(pixels)
     for task in range(tasks):
         if how != "none":
-            drawn = streams.permutation(streams.Place(streams.SEQUENCE, seed, task=task), pixels)
+            drawn = streams.permutation(streams.Address(streams.SEQUENCE, seed, task=task), pixels)
             current = current[drawn] if how == "compound" else drawn
         found[task] = current
     return {"permutation": found}
@@ -75,13 +75,15 @@ class PermutedImages:
 
     def task(self, index: int) -> Task:
         """The images in the task's order, under its permutation."""
-        place = streams.Place(streams.ORDER, self.seed, task=0 if self.settings.order == "cyclic" else index)
+        address = streams.Address(
+            streams.ORDER, self.seed, task=0 if self.settings.order == "cyclic" else index
+        )
         permutation = self.sequence["permutation"][index].astype(np.int64)
-        return Task(self._images, self._labels, self.order(place), permutation)
+        return Task(self._images, self._labels, self.order(address), permutation)
 
-    def order(self, place: streams.Place) -> np.ndarray:
+    def order(self, address: streams.Address) -> np.ndarray:
         """[steps] int64 rows of the table: all images once, in random order."""
-        return streams.permutation(place, len(self._labels))
+        return streams.permutation(address, len(self._labels))
 
     def probe(self, task: Task) -> np.ndarray:
         """[probe_examples, i]: the first examples of the coming task, as it will show them."""

@@ -101,8 +101,8 @@ class Problem:
 
     def order(self, index: int, epoch: int) -> np.ndarray:
         """[n] int64: rows of the task's table in the order of pass number `epoch`, drawn anew for each."""
-        place = streams.Place(streams.ORDER, self.seed, task=index, step=epoch)
-        return streams.permutation(place, 2 * self.settings.train_per_class)
+        address = streams.Address(streams.ORDER, self.seed, task=index, step=epoch)
+        return streams.permutation(address, 2 * self.settings.train_per_class)
 
     def probe(self, task: Task) -> np.ndarray:
         """[n, i]: all training images of the coming task."""

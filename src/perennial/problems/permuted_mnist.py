@@ -51,11 +51,11 @@ class Problem(PermutedImages):
 
     inputs, white = 784, 255
 
-    def order(self, place: streams.Place) -> np.ndarray:
+    def order(self, address: streams.Address) -> np.ndarray:
         """[task_examples] int64 rows of the table."""
         images, examples = len(self._labels), self.settings.task_examples
         if self.settings.sampling == "pass":
-            return np.resize(streams.permutation(place, images), examples)  # repeats from the start
+            return np.resize(streams.permutation(address, images), examples)  # repeats from the start
         # A word w of 32 bits is image floor(n w / 2^32): all equally likely to 1 in 70,000.
-        draws = streams.words(place, examples).astype(np.uint64)
+        draws = streams.words(address, examples).astype(np.uint64)
         return (draws * np.uint64(images) >> np.uint64(32)).astype(np.int64)

@@ -55,7 +55,7 @@ def sequence(settings: Settings, seed: int, tasks: int, dataset: Arrays | None =
         (int8), and slow_bits [task, bit] (uint8).
     """
     units, inputs, slow = settings.target_units, settings.inputs, settings.slow_bits
-    draws = streams.words(streams.Place(streams.SEQUENCE, seed, layer=NETWORK), units * (inputs + 2) + 1)
+    draws = streams.words(streams.Address(streams.SEQUENCE, seed, layer=NETWORK), units * (inputs + 2) + 1)
     signs = ((draws & 1).astype(np.int8) * 2 - 1).astype(np.int8)
     weights, hidden, output, bias = np.split(signs, np.cumsum([units * inputs, units, units]))
     return {
@@ -72,12 +72,12 @@ def _slow_bits(flip: str, slow: int, seed: int, tasks: int) -> np.ndarray:
     bits = np.empty((tasks, slow), np.uint8)
     for task in range(tasks):
         if task == 0 or flip == "all":
-            place = streams.Place(streams.SEQUENCE, seed, task=task, layer=START)
-            bits[task] = streams.words(place, slow) & 1
+            address = streams.Address(streams.SEQUENCE, seed, task=task, layer=START)
+            bits[task] = streams.words(address, slow) & 1
         else:
-            place = streams.Place(streams.SEQUENCE, seed, task=task, layer=FLIPS)
+            address = streams.Address(streams.SEQUENCE, seed, task=task, layer=FLIPS)
             bits[task] = bits[task - 1]
-            bits[task, int(streams.uniforms(place, 1)[0] * slow)] ^= 1
+            bits[task, int(streams.uniforms(address, 1)[0] * slow)] ^= 1
     return bits
 
 
@@ -119,8 +119,8 @@ class Problem:
         """[flip_every] int64: fresh bits of each example, several to a word."""
         fast = self.settings.inputs - self.settings.slow_bits
         each = 32 // max(fast, 1)
-        place = streams.Place(streams.ORDER, self.seed, task=index)
-        draws = streams.words(place, -(-self.settings.flip_every // each))
+        address = streams.Address(streams.ORDER, self.seed, task=index)
+        draws = streams.words(address, -(-self.settings.flip_every // each))
         shifts = (np.arange(each) * fast).astype(np.uint32)
         patterns = (draws[:, None] >> shifts) & np.uint32(2**fast - 1)
         return patterns.reshape(-1)[: self.settings.flip_every].astype(np.int64)

@@ -44,7 +44,7 @@ SUM4_MEAN = np.float32(4 * 7.5)
 SUM4_SCALE = np.float32(1.0 / np.sqrt(4 * (16.0**2 - 1) / 12))
 
 
-class Place(NamedTuple):
+class Address(NamedTuple):
     """Where in a stream: whose numbers, at which moment, for which layer. All are 32-bit counts."""
 
     purpose: int
@@ -79,44 +79,44 @@ def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
 
 
-def words(place: Place, count: int) -> np.ndarray:
-    """The first `count` words at a place: [count] uint32.
+def words(address: Address, count: int) -> np.ndarray:
+    """The first `count` words at an address: [count] uint32.
 
     Words come in groups of 64, made of 16 blocks of four: word w of block 16 g + lane is element
     64 g + 16 w + lane. So 16 neighbours are the same word of 16 blocks, which fills a vector register.
     """
-    return _groups(place, -(-count // GROUP)).reshape(-1)[:count]
+    return _groups(address, -(-count // GROUP)).reshape(-1)[:count]
 
 
-def _groups(place: Place, groups: int) -> np.ndarray:
+def _groups(address: Address, groups: int) -> np.ndarray:
     """[groups, 4, 16] uint32: the words of whole groups.
 
     Where the compiled form is loaded already it does the work: the same words, ten times sooner.
     """
     if compiled := sys.modules.get("perennial.streams.compiled"):
         out = np.empty(groups * GROUP, np.uint32)
-        compiled.fill_words(out, *place)
+        compiled.fill_words(out, *address)
         return out.reshape(groups, 4, LANES)
     counter = np.empty((groups * LANES, 4), np.uint64)
     counter[:, 0] = np.arange(groups * LANES)
-    counter[:, 1:] = place.layer, place.step, place.task
-    blocks = philox(counter, (place.purpose, place.seed)).reshape(groups, LANES, 4)
+    counter[:, 1:] = address.layer, address.step, address.task
+    blocks = philox(counter, (address.purpose, address.seed)).reshape(groups, LANES, 4)
     return blocks.transpose(0, 2, 1)
 
 
-def uniforms(place: Place, count: int) -> np.ndarray:
+def uniforms(address: Address, count: int) -> np.ndarray:
     """[count] float32 in [0, 1), multiples of 2^-24."""
-    return (words(place, count) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+    return (words(address, count) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def normals(place: Place, count: int) -> np.ndarray:
+def normals(address: Address, count: int) -> np.ndarray:
     """[count] float32 standard normals by Box and Muller; words 0 and 1 of a block make two, 2 and 3 two more.
 
     Logarithm, sine and cosine are short polynomials in single precision, so that numpy, compiled and tensor
     forms agree bit for bit (a mathematics library's own functions differ in the last bit) and vectorise.
     The largest possible magnitude is 5.77.
     """
-    groups = _groups(place, -(-count // GROUP))  # [groups, word, lane]
+    groups = _groups(address, -(-count // GROUP))  # [groups, word, lane]
     radius, angle = groups[:, 0::2], np.ascontiguousarray(groups[:, 1::2])  # [groups, pair, lane]
     one = np.float32(1)
     u = ((radius >> np.uint32(9)).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-23)
@@ -145,19 +145,19 @@ def normals(place: Place, count: int) -> np.ndarray:
     return np.stack([length * first, length * second], axis=2).reshape(-1)[:count]
 
 
-def sum4(place: Place, count: int) -> np.ndarray:
+def sum4(address: Address, count: int) -> np.ndarray:
     """[count] float32 with mean 0 and variance 1: the sum of four 4-bit uniforms, two sums to a word.
 
     A cheap stand-in for a normal: 61 values within +-3.25, kurtosis 2.7 instead of 3. Of 128 elements the first
     64 come from the low halves of a group's words, the others from the high halves.
     """
-    w = _groups(place, -(-count // (2 * GROUP))).reshape(-1, 1, GROUP)
+    w = _groups(address, -(-count // (2 * GROUP))).reshape(-1, 1, GROUP)
     pairs = (w & np.uint32(0x0F0F0F0F)) + ((w >> np.uint32(4)) & np.uint32(0x0F0F0F0F))
     sums = (pairs & np.uint32(0x00FF00FF)) + ((pairs >> np.uint32(8)) & np.uint32(0x00FF00FF))
     halves = np.concatenate([sums & np.uint32(0xFFFF), sums >> np.uint32(16)], axis=1)  # [groups, half, 64]
     return ((halves.astype(np.float32) - SUM4_MEAN) * SUM4_SCALE).reshape(-1)[:count]
 
 
-def permutation(place: Place, count: int) -> np.ndarray:
+def permutation(address: Address, count: int) -> np.ndarray:
     """A uniform permutation of `count` things: [count] int64, the order of `count` random words."""
-    return np.argsort(words(place, count), kind="stable")
+    return np.argsort(words(address, count), kind="stable")

@@ -26,7 +26,7 @@ def size(settings: Settings) -> Size:
 
 def sequence(settings: Settings, seed: int, length: int, dataset: Arrays | None = None) -> Arrays:
     """slips [step] bool: at which steps of the run an action does its opposite."""
-    u = streams.uniforms(streams.Place(streams.SEQUENCE, seed), length)
+    u = streams.uniforms(streams.Address(streams.SEQUENCE, seed), length)
     return {"slips": u < settings.slip}
 
 

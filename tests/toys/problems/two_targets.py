@@ -28,7 +28,7 @@ def size(settings: Settings) -> Size:
 def sequence(settings: Settings, seed: int, length: int, dataset: Arrays | None = None) -> Arrays:
     """directions [target, i] float32: a target is tanh of an input's product with its direction."""
     draws = [
-        streams.normals(streams.Place(streams.SEQUENCE, seed, layer=k), settings.inputs) for k in range(2)
+        streams.normals(streams.Address(streams.SEQUENCE, seed, layer=k), settings.inputs) for k in range(2)
     ]
     return {"directions": np.stack(draws)}
 
@@ -45,7 +45,7 @@ class Problem:
 
     def examples(self, update: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs [b, i] and both targets [b, target] of update number `update`."""
-        place = streams.Place(streams.ORDER, self.seed, step=update)
+        place = streams.Address(streams.ORDER, self.seed, step=update)
         bits = streams.words(place, count * self.settings.inputs).reshape(count, -1) & 1
         x = bits.astype(np.float32) * 2 - 1
         return x, np.tanh(x @ self.directions.T)

@@ -101,8 +101,8 @@ class ActorCritic:
     def _sample(self, run: int, seen: np.ndarray) -> int:
         logits = self.learner.predict(run, seen[None], "policy")[0].astype(np.float64)
         p = 1 / (1 + math.exp(logits[0] - logits[1]))  # of going right
-        place = streams.Place(streams.POLICY, self.seeds[run], step=self.step)
-        return int(streams.uniforms(place, 1)[0] < p)
+        address = streams.Address(streams.POLICY, self.seeds[run], step=self.step)
+        return int(streams.uniforms(address, 1)[0] < p)
 
     def _value(self, run: int, seen: np.ndarray) -> float:
         return float(self.learner.predict(run, seen[None], "value")[0, 0])

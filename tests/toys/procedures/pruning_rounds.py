@@ -73,8 +73,8 @@ class PruningRounds:
     def _step(self, run: int, update: int) -> None:
         """w <- w - step_size dL/dw, through the mask: what is masked does not move."""
         task, size = self.problems[run].task(0), self.options.batch_size
-        place = streams.Place(streams.ORDER, self.seeds[run], task=self.round + 1, step=update)
-        rows = (streams.uniforms(place, size) * len(task.targets)).astype(np.int64)
+        address = streams.Address(streams.ORDER, self.seeds[run], task=self.round + 1, step=update)
+        rows = (streams.uniforms(address, size) * len(task.targets)).astype(np.int64)
         leaves = {name: w.detach().requires_grad_() for name, w in self.weights[run].items()}
         batch = {"inputs": None, "targets": torch.from_numpy(task.targets[rows])[None]}
         outputs = self._outputs(run, leaves, task.rows(rows))

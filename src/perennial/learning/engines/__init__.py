@@ -50,10 +50,8 @@ FOLDERS = {
 }
 NAMES = tuple(FOLDERS)
 GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
-ONE_BY_ONE = (
-    "fused",
-    "pooled",
-)  #: for the CPU; they gain nothing from a stack: each run is a group by itself
+#: for the CPU; they gain nothing from a stack: each run is a group by itself
+ONE_BY_ONE = ("fused", "pooled")
 ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best

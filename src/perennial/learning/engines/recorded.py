@@ -38,10 +38,9 @@ class RecordedLearner(StackedLearner):
         device: cpu or cuda.
     """
 
-    piece = 16 * UNROLL
-
     def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
         super().__init__(need, networks, seeds)
+        self.piece = 16 * UNROLL
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = need.tf32
         torch.backends.cudnn.benchmark = False  # same shapes, same kernels, whatever is quicker at the moment
         torch.backends.cudnn.deterministic = True

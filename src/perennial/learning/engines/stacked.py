@@ -7,6 +7,7 @@ matrices, by the place of these in memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,21 +37,20 @@ class StackedLearner:
         device: cpu.
     """
 
-    piece = PIECE
-
     def __init__(self, need: Need, networks: Networks, seeds: list[int], device: str = "cpu") -> None:
         torch.set_num_threads(1)  # one compute thread per worker; more would also change sums
         self.algorithm = registry.module("algorithms", need.algorithm["name"])
         self.hyper = registry.parse("algorithms", dict(need.algorithm))
-        self.networks, self.seeds, self.loss, self.batch = networks, seeds, need.loss, need.batch
+        self.networks, self.seeds, self.loss = networks, seeds, need.loss
+        shapes = [shape for view in networks.views.values() for shape in view.network.shapes]
+        weights = len(seeds) * sum(map(math.prod, shapes))
+        self.piece = min(max(WORK // (weights * need.batch), 1), PIECE)
         size = len(seeds) if networks.stackable and need.batch == 1 else 1
         self._runs = [slice(first, first + size) for first in range(0, len(seeds), size)]  # of each stack
         self._states: list[State] = []
 
     def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        weights = sum(array.size for _, array in tree.leaves(state["weights"]))
-        self.piece = min(max(WORK // (weights * self.batch), 1), PIECE)
         self._states = [
             self._begun(tree.each(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
         ]

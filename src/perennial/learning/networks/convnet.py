@@ -87,7 +87,7 @@ class Network:
         for layer, (shape, o) in enumerate(zip(self.shapes, self.widths, strict=True)):
             count = int(np.prod(shape))
             u = streams.uniforms(
-                streams.Place(streams.INIT, seed, task=task, layer=address + layer), count + o
+                streams.Address(streams.INIT, seed, task=task, layer=address + layer), count + o
             )
             sample = (u.astype(dtype) * 2 - 1) * np.dtype(dtype).type(self.bounds[layer])
             weights[f"weight_{layer}"], weights[f"bias_{layer}"] = (

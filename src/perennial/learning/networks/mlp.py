@@ -81,7 +81,7 @@ class Network:
         """
         weights: dict[str, np.ndarray] = {}
         for layer, (i, o) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            u = streams.uniforms(streams.Place(streams.INIT, seed, task=task, layer=address + layer), i * o)
+            u = streams.uniforms(streams.Address(streams.INIT, seed, task=task, layer=address + layer), i * o)
             sample = (u.astype(dtype) * 2 - 1) * np.dtype(dtype).type(self.bounds[layer])
             weights[f"weight_{layer}"] = sample.reshape(i, o).astype(dtype)
             weights[f"bias_{layer}"] = np.zeros(o, dtype)

@@ -21,7 +21,7 @@ CAPTION = (
     "runs, from the vector figure of the preprint (tasks 1 to 20, then every tenth); gaps are points hidden "
     "there by another line. Triangles at an edge: the curve goes on beyond it."
 )
-#: The article chose by the highest percent correct, meaned over all 800 tasks (but for dropout, shown as
+#: The article chose by the highest percent correct, averaged over all 800 tasks (but for dropout, shown as
 #: representative). Sources: preprint, appendix; Adam's shown step size is the one whose task 1 is
 #: nearest to the curve (docs/first_tasks.md); its task 2 speaks for 1e-4.
 METHODS = (

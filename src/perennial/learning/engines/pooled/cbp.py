@@ -18,8 +18,9 @@ from perennial.learning.engines.pooled import backprop
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.layout import Layout
 
+ACTIVITIES = ("size", "deviation", "none")  # that `Layer` sums up
 KNOWS = {
-    "utility": tuple(cbp.FACTORS),
+    "utility": tuple(kind for kind, of in cbp.FACTORS.items() if of.activity in ACTIVITIES),
     "count": ("eligible", "layer_width"),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
@@ -108,7 +109,7 @@ class Layer:
         return self._choose(self.utility / correction, clock)
 
     def _activity(self, h: np.ndarray, correction: np.ndarray, kind: str) -> np.ndarray:
-        """Move the running means; the mean |h| or |h - mean| by unit and place, or ones: [h, p].
+        """Move the running means; the mean |h| or |h - mean| by unit and address, or ones: [h, p].
 
         There is one place where the outgoing weights do not tell places apart.
         """
@@ -120,8 +121,8 @@ class Layer:
         settings, coin = self.settings, NO_COIN
         mature = self.age > settings.maturity_threshold
         if settings.fraction == "bernoulli" or settings.utility == "random":
-            place = streams.Place(streams.REPLACEMENT, clock.seeds[0], clock.task, clock.step, self.layer)
-            lots = streams.uniforms(place, len(mature) + 1)
+            address = streams.Address(streams.REPLACEMENT, clock.seeds[0], clock.task, clock.step, self.layer)
+            lots = streams.uniforms(address, len(mature) + 1)
             coin = float(lots[0]) if settings.fraction == "bernoulli" else NO_COIN  # number 0 is the coin
             score = lots[1:] if settings.utility == "random" else score
         number, self.saved[0] = self.number_due(
