@@ -77,7 +77,9 @@ def test_every_profile_is_tested_and_carries_the_triggers():
     }
     assert set(profiles) == {"default", "slurm", "gpu"}
     for profile in profiles.values():
-        assert profile["rerun-triggers"] == ["mtime"]  # of which nothing is left: every input that stays is ancient
+        assert profile["rerun-triggers"] == [
+            "mtime"
+        ]  # of which nothing is left: every input that stays is ancient
 
 
 def test_no_rule_has_retries_or_runs_python_inside():

@@ -193,12 +193,15 @@ DATA_TOO, DRAWN_TOO = {"data digits"} | FROM_RUN, {DRAWN} | FROM_RUN
 CELLS = [
     Cell("dataset", "missing", missing(DATA), set()),
     Cell("dataset", "missing, to train", untrained(missing(DATA)), DATA_TOO),
-    Cell("dataset", "another's", untrained(lambda f, _: alter(f / DATA, name="mnist")), DATA_TOO, "is the data set mnist"),
-    Cell("dataset", "older content", untrained(lambda f, _: alter(f / DATA, sha256="0" * 64)), DATA_TOO, "holds other data"),
+    Cell("dataset", "another's", untrained(lambda f, _: alter(f / DATA, name="mnist")), DATA_TOO,
+         "is the data set mnist"),
+    Cell("dataset", "older content", untrained(lambda f, _: alter(f / DATA, sha256="0" * 64)), DATA_TOO,
+         "holds other data"),
     Cell("dataset", "older code", untrained(older_code(DATA)), FROM_RUN),  # its content is what counts
     Cell("sequences", "missing", lambda f, _: sequences(f).unlink(), set()),
     Cell("sequences", "missing, to train", untrained(lambda f, _: sequences(f).unlink()), DRAWN_TOO),
-    Cell("sequences", "another's", untrained(lambda f, _: alter(sequences(f), kind="run")), DRAWN_TOO, "is of kind run"),
+    Cell("sequences", "another's", untrained(lambda f, _: alter(sequences(f), kind="run")), DRAWN_TOO,
+         "is of kind run"),
     Cell("sequences", "another seed's",
          untrained(lambda f, s: shutil.copy2(sequences(s.seeds, "2-3"), sequences(f))), DRAWN_TOO, "holds seeds 2, 3"),
     Cell("sequences", "older settings", untrained(lambda f, _: alter(sequences(f), settings='{"length": 4}')),
@@ -212,30 +215,39 @@ CELLS = [
     Cell("metrics", "missing", missing(METRICS), FROM_METRICS),
     Cell("metrics", "another variant's", copied(OTHER_METRICS, METRICS), FROM_METRICS, "holds metrics of tiny/fast"),
     Cell("metrics", "another seed's", from_study("seeds", METRICS), FROM_METRICS, "holds seeds 0 to 3, wanted 0, 1"),
-    Cell("metrics", "older settings", from_study("settings", METRICS), FROM_METRICS, "algorithm.step_size: 0.002 there"),
+    Cell("metrics", "older settings", from_study("settings", METRICS), FROM_METRICS,
+         "algorithm.step_size: 0.002 there"),
     Cell("metrics", "older code", older_code(METRICS), FROM_METRICS, "was made by other code"),
     Cell("metrics", "of other runs",
          lambda f, _: alter(f / METRICS, inputs='{"../../runs/tiny/slow/seeds_0-1.h5": "0"}'), FROM_METRICS,
          "was made from another version of ../../runs/tiny/slow/seeds_0-1.h5"),
     Cell("figure", "missing", missing(SVG, PNG), {"figure both"} | REPORT),
     Cell("figure", "half missing", missing(PNG), {"figure both"} | REPORT),
-    Cell("figure", "another's", svg_of_another, {"figure both"} | REPORT, "both.svg: was made with other settings (figure"),
-    Cell("figure", "other seeds", from_study("seeds", SVG, PNG), {"figure both"} | REPORT, "another version of ../metrics/"),
-    Cell("figure", "older settings", from_study("settings", SVG, PNG), {"figure both"} | REPORT, "0.002 there, 0.001 wanted"),
+    Cell("figure", "another's", svg_of_another, {"figure both"} | REPORT,
+         "both.svg: was made with other settings (figure"),
+    Cell("figure", "other seeds", from_study("seeds", SVG, PNG), {"figure both"} | REPORT,
+         "another version of ../metrics/"),
+    Cell("figure", "older settings", from_study("settings", SVG, PNG), {"figure both"} | REPORT,
+         "0.002 there, 0.001 wanted"),
     Cell("figure", "older code", older_code(PNG), {"figure both"} | REPORT, "both.png: was made by other code"),
     Cell("claim", "missing", missing(CSV, JSON), {"claims tiny"} | REPORT),
     Cell("claim", "another's", lambda f, _: rewrite(f / JSON, '"experiment": "tiny"', '"experiment": "huge"'),
          {"claims tiny"} | REPORT, "experiment: huge there, tiny wanted"),
-    Cell("claim", "other seeds", from_study("seeds", CSV, JSON), {"claims tiny"} | REPORT, "another version of ../metrics/"),
-    Cell("claim", "other seeds in the table", from_study("seeds", CSV), {"claims tiny"} | REPORT, "is not the table of tiny.json"),
-    Cell("claim", "older settings", from_study("settings", CSV, JSON), {"claims tiny"} | REPORT, "0.002 there, 0.001 wanted"),
+    Cell("claim", "other seeds", from_study("seeds", CSV, JSON), {"claims tiny"} | REPORT,
+         "another version of ../metrics/"),
+    Cell("claim", "other seeds in the table", from_study("seeds", CSV), {"claims tiny"} | REPORT,
+         "is not the table of tiny.json"),
+    Cell("claim", "older settings", from_study("settings", CSV, JSON), {"claims tiny"} | REPORT,
+         "0.002 there, 0.001 wanted"),
     Cell("claim", "older code", older_code(JSON), {"claims tiny"} | REPORT, "tiny.json: was made by other code"),
     Cell("report", "missing", missing(PAGE, LEDGER), REPORT),
     Cell("report", "another scale's", lambda f, _: rewrite(f / PAGE, '"scale":"smoke"', '"scale":"paper"'), REPORT,
          "scale: paper there, smoke wanted"),
-    Cell("report", "other seeds", from_study("seeds", PAGE, LEDGER), REPORT, "report.html: was made from another version"),
+    Cell("report", "other seeds", from_study("seeds", PAGE, LEDGER), REPORT,
+         "report.html: was made from another version"),
     Cell("report", "other seeds in the table", from_study("seeds", LEDGER), REPORT, "claims.csv: is not the table"),
-    Cell("report", "older settings", from_study("settings", PAGE, LEDGER), REPORT, "report.html: was made from another version"),
+    Cell("report", "older settings", from_study("settings", PAGE, LEDGER), REPORT,
+         "report.html: was made from another version"),
     Cell("report", "older code", older_code(PAGE), REPORT, "report.html: was made by other code"),
     Cell("all", "dated ahead", dated(+3), set()),
     Cell("all", "dated back", dated(-9999), set()),
@@ -311,7 +323,9 @@ def results(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in (METRICS, OTHER_METRICS):
         with store.open_checked(folder / path) as file:
-            found[str(path)] = {key: str(file.attrs[key]) for key in ("sha256", "settings", "code", "seeds", "inputs")}
+            found[str(path)] = {
+                key: str(file.attrs[key]) for key in ("sha256", "settings", "code", "seeds", "inputs")
+            }
     for path in (SVG, PNG, JSON, CSV, LEDGER):
         found[str(path)] = (folder / path).read_bytes()
     return found
@@ -348,7 +362,9 @@ def test_copied_results_and_then_more_seeds(studies, tmp_path):
     tiny_study.describe(folder, seeds=3)
     answer = snakemake(folder)
     trained = {f"train tiny/{name}, seeds 2-2" for name in ("slow", "fast")}
-    assert answer.code == 0 and trained == {job for job in answer.jobs if job.startswith("train ")}, answer.out
+    assert answer.code == 0 and trained == {job for job in answer.jobs if job.startswith("train ")}, (
+        answer.out
+    )
     for path in (METRICS, OTHER_METRICS):
         with store.open_checked(folder / path) as file:
             assert list(file.attrs["seeds"]) == [0, 1, 2]
@@ -375,4 +391,8 @@ def test_a_file_in_use_is_one_line_of_a_plan_too(studies, tmp_path):
     with h5py.File(folder / RUN, "r+"):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     lines = done.stderr.strip().splitlines()
-    assert done.returncode != 0 and "is in use by another process" in lines[-1] and "Traceback" not in done.stderr
+    assert (
+        done.returncode != 0
+        and "is in use by another process" in lines[-1]
+        and "Traceback" not in done.stderr
+    )

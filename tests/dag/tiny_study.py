@@ -1,4 +1,4 @@
-"""A study so small that a table of accidents can be tried on it: two variants, two seeds, three tasks, a figure, a claim."""
+"""A study so small that a table of accidents can be tried on it: two variants, two seeds, a figure, a claim."""
 
 from __future__ import annotations
 
