@@ -78,8 +78,10 @@ def test_a_study_in_which_nothing_was_trained(tmp_path, half_done):
         python(folder, FINISH)
     jobs = planned(folder)
     assert jobs == snakemake(folder, "-n").jobs - {"all"}
-    # Where data have to be made, Snakemake trains all that reads them, done or not.
-    assert {f"train permuted_digits/{name}, seeds 0-1" for name in ("backprop", "cbp", "fresh")} <= jobs
+    # Data that have to be made for others are no reason to train what is done.
+    names = ("backprop", "fresh") if half_done else ("backprop", "cbp", "fresh")
+    trained = {job for job in jobs if job.startswith("train permuted_digits/")}
+    assert trained == {f"train permuted_digits/{name}, seeds 0-1" for name in names}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
