@@ -12,6 +12,7 @@ from perennial import registry
 from perennial.config import unchanged
 from perennial.config.study import sequence_key
 from perennial.config.workflow import or_exit
+from perennial.jobs.progress import Progress
 from perennial.dag import abandoned, blocks, planning, stage_code
 from perennial.estimate import resources
 
@@ -81,6 +82,20 @@ def variant_code(wildcards):
     return stage_code.train(study.settings(wildcards.experiment, wildcards.variant))
 
 
+@functools.cache
+def planned_so_far():
+    """How far planning is, told every few seconds where it takes long."""
+    total = sum(len(study.variants(name)) for name in study.experiments())
+    return Progress("planning", total, every=5, unit="variants", size=1)
+
+
+@functools.cache
+def count_planned(experiment, variant):
+    """Count a variant, once."""
+    if workflow.is_main_process:
+        planned_so_far().add(1)
+
+
 @told
 def variant_runs(wildcards):
     """Files of all planned blocks of a variant."""
@@ -111,6 +126,7 @@ def block_dataset(wildcards):
 def block_inputs(wildcards):
     """Sequences and data set of a block."""
     block = blocks.parse(wildcards.block)
+    count_planned(wildcards.experiment, wildcards.variant)
     return planner().inputs_of(wildcards.experiment, wildcards.variant, block)
 
 
