@@ -128,6 +128,7 @@ class Planner:
 
         One that was trained on the user's own data keeps them as an input: only the file knows their content.
         """
+        self.runs(experiment, variant)  # judged here too: a block may be asked for by its own name
         name = stage_code.dataset_of(self.study.settings(experiment, variant))
         stays = self.disk.look and self.stays(self._run_file((experiment, variant), block))
         if stays:
