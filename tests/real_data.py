@@ -36,7 +36,7 @@ def make_imagenet(path: Path) -> Made:
         "imagenet", there, "PERENNIAL_DATA names no folder with Imagenet32_train/train_data_batch_1"
     )
     code = (
-        "import sys, pathlib; from perennial import datasets, provenance;"
+        "import sys, pathlib; from perennial import datasets; from perennial.files import provenance;"
         "datasets.make('imagenet32', pathlib.Path(sys.argv[1]), sys.argv[2]);"
         "print(provenance.peak_memory_bytes())"
     )

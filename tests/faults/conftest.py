@@ -17,7 +17,7 @@ TALLIES = pytest.StashKey[list[Tally]]()
 def every_chance(monkeypatch):
     """Save at every chance, and cut within tasks."""
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
-    monkeypatch.setattr(stacked.StackedLearner, "piece", 7)
+    monkeypatch.setattr(stacked, "PIECE", 7)
     monkeypatch.setattr(
         trainer, "WORK", 100_000
     )  # pieces of 50 examples of the digits, 950 of the regression
