@@ -5,7 +5,7 @@ from __future__ import annotations
 from dag.workflow_copy import copy_repository, snakemake
 
 from perennial import config
-from perennial.dag import planning
+from perennial.dag import planning, stage_code
 from perennial.files import store
 from perennial.jobs import sequences
 
@@ -19,7 +19,7 @@ def test_a_study_on_a_full_disk(disk, tmp_path):
     planner = planning.Planner(given)
     (block,) = planner.runs(EXPERIMENT, VARIANT)
     (met,) = planner.sequences_of(EXPERIMENT, VARIANT, block)
-    sequences.make_block(given.settings(EXPERIMENT, VARIANT), given.seeds(EXPERIMENT), met)
+    sequences.make_block(given.settings(EXPERIMENT, VARIANT), given.seeds(EXPERIMENT), met, stage_code.sequences(given.settings(EXPERIMENT, VARIANT)))
     run = planner.run_folder(EXPERIMENT, VARIANT) / "seeds_0-1.h5"
     arguments = ("--cores", "1", "--config", f"results={disk.folder}", "--", str(run))
 
