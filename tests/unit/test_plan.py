@@ -31,6 +31,7 @@ from perennial.estimate.jobs import ALL, Jobs
 from perennial.estimate.memo import Memo
 from perennial.estimate.rehearsal import Measured
 from perennial.files import store
+from perennial.jobs import sequences
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = "permuted_digits"
@@ -68,9 +69,11 @@ def prepare(study):
     datasets.make("digits", study.results / "data" / "digits.h5")
     planner = planning.Planner(study)
     for variant in study.variants(EXPERIMENT):
+        settings = study.settings(EXPERIMENT, variant)
+        code = stage_code.sequences(settings)
         for block in planner.runs(EXPERIMENT, variant):
             for path in planner.sequences_of(EXPERIMENT, variant, block):
-                store.write(path, lambda file: file.attrs.update(kind="sequences"))
+                sequences.make_block(settings, list(blocks.seeds_of(block)), path, code)
 
 
 class Table(timings.Timings):
