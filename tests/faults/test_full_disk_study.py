@@ -19,7 +19,8 @@ def test_a_study_on_a_full_disk(disk, tmp_path):
     planner = planning.Planner(given)
     (block,) = planner.runs(EXPERIMENT, VARIANT)
     (met,) = planner.sequences_of(EXPERIMENT, VARIANT, block)
-    sequences.make_block(given.settings(EXPERIMENT, VARIANT), given.seeds(EXPERIMENT), met, stage_code.sequences(given.settings(EXPERIMENT, VARIANT)))
+    settings = given.settings(EXPERIMENT, VARIANT)
+    sequences.make_block(settings, given.seeds(EXPERIMENT), met, stage_code.sequences(settings))
     run = planner.run_folder(EXPERIMENT, VARIANT) / "seeds_0-1.h5"
     arguments = ("--cores", "1", "--config", f"results={disk.folder}", "--", str(run))
 
