@@ -23,10 +23,10 @@ Address = tuple[int, ...]  # which operand, then which of its operands ...
 def results(statistic: Expression, claims: Claims, wanted: np.ndarray) -> Results:
     """Results of the variants of a statistic, so that it is `wanted` of shape [seed]."""
     place = next(_movable(statistic, claims))
-    moved = term(_at(statistic, place), claims)
+    moved = term(_at(statistic, place), claims.metric)
     levels = np.array([_level(statistic, place, value) for value in wanted])
     found: dict[str, Variant] = {}
-    for variant, metric, window in terms(statistic, claims):
+    for variant, metric, window in terms(statistic, claims.metric):
         known = found.setdefault(variant, Variant({}, {}))
         here = (variant, metric, window) == moved
         if window == SETTING:
@@ -41,7 +41,7 @@ def results(statistic: Expression, claims: Claims, wanted: np.ndarray) -> Result
 def _movable(statistic: Expression, claims: Claims, place: Address = ()) -> Iterator[Address]:
     """Places of the terms that can be moved: not those at an extremum, which is where the curve has it."""
     if isinstance(statistic, str):
-        window = term(statistic, claims)[2]
+        window = term(statistic, claims.metric)[2]
         if window == SETTING or claims.windows[window].extremum is None:
             yield place
     elif not is_number(statistic):

@@ -68,7 +68,9 @@ def test_a_claim_is_judged_by_the_edges_of_its_band(experiment, name):
     for row, part in zip(rows, claim.parts, strict=True):
         low, high = (float(row[side] or open_end) for side, open_end in (("low", "-inf"), ("high", "inf")))
         size = high - low if math.isfinite(high - low) else abs(low if math.isfinite(low) else high) or 1.0
-        fixed = all(window == SETTING for _, _, window in terms(part.statistic, layout.claims()[experiment]))
+        fixed = all(
+            window == SETTING for _, _, window in terms(part.statistic, layout.claims()[experiment].metric)
+        )
         for edge, inward in ((low, size), (high, -size)):
             for steps, verdict in zip((3, 1, -1, -3), VERDICTS, strict=True):
                 if math.isinf(edge) or (fixed and abs(steps) == 1):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from perennial.claims.statement import Claims
+from typing import Any
 
 Expression = Any  # a term as text, a number, or a mapping with one of OPERATIONS
 OPERATIONS = ("difference", "ratio", "spread")
@@ -17,20 +14,21 @@ def is_number(expression: Expression) -> bool:
     return isinstance(expression, Real) and not isinstance(expression, bool)
 
 
-def terms(expression: Expression, claims: Claims) -> list[tuple[str, str, str]]:
+def terms(expression: Expression, headline: str | None) -> list[tuple[str, str, str]]:
     """All (variant, metric, window name) of an expression, in reading order; a number is none.
 
-    For a recorded setting the metric is its dotted key and the window == SETTING.
+    A term without a metric is of the headline's. For a recorded setting the metric is its dotted key and the
+    window == SETTING.
     """
     if is_number(expression):
         return []
     if isinstance(expression, str):
-        return [term(expression, claims)]
+        return [term(expression, headline)]
     _, operands = operation(expression)
-    return [found for operand in operands for found in terms(operand, claims)]
+    return [found for operand in operands for found in terms(operand, headline)]
 
 
-def term(text: str, claims: Claims) -> tuple[str, str, str]:
+def term(text: str, headline: str | None) -> tuple[str, str, str]:
     """Split `variant [metric] @ window`, or `variant part.setting`."""
     left, separator, window = text.partition("@")
     words = left.split()
@@ -38,9 +36,9 @@ def term(text: str, claims: Claims) -> tuple[str, str, str]:
         return words[0], words[1], SETTING
     if not separator or len(words) not in (1, 2) or not window.strip():
         raise ValueError(f"'{text}' is not of the form 'variant [metric] @ window' or 'variant part.setting'")
-    if len(words) == 1 and claims.headline is None:
+    metric = words[1] if len(words) == 2 else headline
+    if metric is None:
         raise ValueError(f"'{text}' names no metric and the experiment has no headline")
-    metric = words[1] if len(words) == 2 else claims.headline.metric  # type: ignore[union-attr]
     return words[0], metric, window.strip()
 
 

@@ -112,7 +112,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _planned(claim: Claim, claims: Claims, results: Results) -> int | None:
     """Seeds planned for every variant of the claim that is there; None when none is."""
-    named = {variant for part in claim.parts for variant, _, _ in terms(part.statistic, claims)}
+    named = {variant for part in claim.parts for variant, _, _ in terms(part.statistic, claims.metric)}
     planned = [set(results[variant].planned) for variant in sorted(named) if variant in results]
     return len(set.intersection(*planned)) if planned else None
 
@@ -156,7 +156,7 @@ def _described(part: Part, kind: str, claims: Claims) -> dict[str, Any]:
         "label": part.label,
         "kind": kind,
         "statistic": describe(part.statistic, claims),
-        "variants": list(dict.fromkeys(variant for variant, _, _ in terms(part.statistic, claims))),
+        "variants": list(dict.fromkeys(variant for variant, _, _ in terms(part.statistic, claims.metric))),
         "published": _published(part, claims),
         "units": part.units or "",
     }

@@ -19,7 +19,7 @@ def published_value(expression: Expression, claims: Claims) -> tuple[float, str]
     if is_number(expression):
         return float(expression), ""
     if isinstance(expression, str):
-        variant, metric, name = term(expression, claims)
+        variant, metric, name = term(expression, claims.metric)
         if name == SETTING:
             return None
         return _published_term(variant, metric, claims.windows[name], claims)

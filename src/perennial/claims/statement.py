@@ -167,26 +167,31 @@ class Claims(_Model):
     windows: dict[str, Window] = {}
     claims: tuple[Claim, ...] = ()
 
+    @property
+    def metric(self) -> str | None:
+        """The headline's metric, which a term is of that names none."""
+        return self.headline.metric if self.headline else None
+
     @model_validator(mode="after")
     def _known(self) -> Claims:
         if self.headline and self.headline.window not in self.windows:
             raise ValueError(f"headline: no window '{self.headline.window}'")
         for claim in self.claims:
             for part in (*claim.parts, *claim.observations):
-                for term in terms(part.statistic, self):
+                for term in terms(part.statistic, self.metric):
                     if term[2] != SETTING and term[2] not in self.windows:
                         raise ValueError(f"{claim.id}, {part.label}: no window '{term[2]}'")
         return self
 
     def digitised(self, metric: str) -> tuple[str, ...]:
         """Digitised figures that show a metric."""
-        headline = self.headline is not None and metric == self.headline.metric
+        headline = self.headline is not None and metric == self.metric
         return (*self.figures.get(metric, ()), *([self.figure] if self.figure and headline else []))
 
     def variants(self) -> set[str]:
         """Every variant that some claim names; of another experiment as `experiment/variant`."""
         parts = [part for claim in self.claims for part in (*claim.parts, *claim.observations)]
-        return {variant for part in parts for variant, _, _ in terms(part.statistic, self)}
+        return {variant for part in parts for variant, _, _ in terms(part.statistic, self.metric)}
 
     def elsewhere(self) -> list[tuple[str, str]]:
         """(experiment, variant) pairs of other experiments that some claim names."""

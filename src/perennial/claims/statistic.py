@@ -37,7 +37,7 @@ def evaluate(expression: Expression, claims: Claims, results: Results) -> Sample
     Raises:
         NotRun: a variant, metric, seed or stretch of the stream is missing.
     """
-    found = terms(expression, claims)
+    found = terms(expression, claims.metric)
     curves = {
         (variant, name): (_setting if window == SETTING else _curves)(results, variant, name)
         for variant, name, window in found
@@ -94,7 +94,7 @@ def _values(expression: Expression, claims: Claims, paired: Paired, sample: Samp
     if is_number(expression):
         return np.full(len(sample.seeds), float(expression))
     if isinstance(expression, str):
-        variant, metric, window = term(expression, claims)
+        variant, metric, window = term(expression, claims.metric)
         if window == SETTING:
             return paired[variant, metric].values[:, 0]
         return _term(variant, metric, paired[variant, metric], claims.windows[window], claims, sample)
@@ -148,7 +148,7 @@ def describe(expression: Expression, claims: Claims) -> str:
     if is_number(expression):
         return f"{expression:g}"
     if isinstance(expression, str):
-        variant, metric, window = term(expression, claims)
+        variant, metric, window = term(expression, claims.metric)
         if window == SETTING:
             return f"{metric} of {variant}"
         return f"{metric} of {variant} ({claims.windows[window].text})"

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perennial.figures import _read, _style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,18 @@ def looks(shown: Mapping[str, str], grids: set[str], paths: Mapping[str, Path]) 
 def own_looks(paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:
     """variant -> (colour, label) of all variants, in their order."""
     return _further(list(paths), paths, {})
+
+
+def one_panel(metrics: Mapping[tuple[str, str], Path], name: str, **labels: str) -> Figure:
+    """A figure of one metric, one line per variant of an experiment; `labels` are those of the axes."""
+    figure, ((axis,),) = _style.panels(1, 1, width=6)
+    paths = {variant: path for (_, variant), path in metrics.items()}
+    shown = own_looks(paths)
+    for variant, (colour, _) in shown.items():
+        _style.curve(axis, _read.read(paths[variant], name).over_layers(), colour)
+    axis.set(**labels)
+    _style.legend(figure, shown, columns=1)
+    return figure
 
 
 def _further(

@@ -88,5 +88,4 @@ def kinds(error: bool = False) -> list:
 
 def heading(figure, counts: set[int]) -> None:
     """Say above the panels what is ours, from how many seeds, and what is published."""
-    text = SOURCES.format(seeds=_style.seeds_text(counts))
-    figure.suptitle(text, x=0.01, ha="left", fontsize=11, color=_style.FAINT)
+    _style.heading(figure, SOURCES.format(seeds=_style.seeds_text(counts)))

@@ -6,6 +6,7 @@ The ink and paper colours are fixed words that the report replaces by its own, l
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,17 @@ def swatch(colour: str, label: str, **line) -> Line2D:
 def band_swatch(label: str) -> Patch:
     """A legend entry: a band."""
     return patches.Patch(facecolor=GREY, alpha=0.35, linewidth=0, label=label)
+
+
+def legend(figure: Figure, looks: Mapping[str, tuple[str, str]], columns: int) -> None:
+    """A line for each look (name -> (colour, label)) below all panels, in so many columns at most."""
+    handles = [swatch(colour, label) for colour, label in looks.values()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, max(1, len(handles))))
+
+
+def heading(figure: Figure, text: str) -> None:
+    """A quiet line above all panels: what is shown, of how many seeds."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11, color=FAINT)
 
 
 def seeds_text(counts: set[int]) -> str:

@@ -51,13 +51,9 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
             axis.set_ylim(bottom=0)
         if name != "weight_magnitude":
             _overlay.percent(axis)
-    handles = [_style.swatch(colour, label) for colour, label in looks.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, max(1, len(handles))))
+    _style.legend(figure, looks, columns=6)
     counts = {_read.read(path, "test_accuracy").seeds for path in paths.values()}
-    figure.suptitle(
-        f"Ours, a laptop stand-in for Continual ImageNet: {_style.seeds_text(counts)}",
-        x=0.01, ha="left", fontsize=11, color=_style.FAINT,
-    )  # fmt: skip
+    _style.heading(figure, f"Ours, a laptop stand-in for Continual ImageNet: {_style.seeds_text(counts)}")
     return figure
 
 

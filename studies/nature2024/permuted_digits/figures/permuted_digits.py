@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial.figures import _methods, _read, _style
-from perennial.lazy import ticker
+from perennial.figures import _methods, _overlay, _read, _style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,9 +34,7 @@ PANELS = (
 
 def needs(study) -> list[tuple[str, str]]:
     """Every active variant of the experiment, a user's own among them."""
-    if EXPERIMENT not in study.experiments():
-        return []
-    return [(EXPERIMENT, variant) for variant in study.variants(EXPERIMENT)]
+    return _overlay.active(study, EXPERIMENT)
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -51,18 +48,14 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         axis.set_title(title)
         axis.set_ylabel(label)
         if name != "weight_magnitude":
-            axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}%"))
+            _overlay.percent(axis)
         if name in ("dead_units", "weight_magnitude"):
             axis.set_ylim(bottom=0)
     for axis in axes[-1]:
         axis.set_xlabel("task")
-    handles = [_style.swatch(colour, label) for colour, label in looks.values()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, max(1, len(handles))))
+    _style.legend(figure, looks, columns=5)
     counts = {_read.read(path, "online_accuracy").seeds for path in metrics.values()}
-    figure.suptitle(
-        f"Ours, a laptop stand-in for online permuted MNIST: {_style.seeds_text(counts)}",
-        x=0.01, ha="left", fontsize=11, color=_style.FAINT,
-    )  # fmt: skip
+    _style.heading(figure, f"Ours, a laptop stand-in for online permuted MNIST: {_style.seeds_text(counts)}")
     return figure
 
 

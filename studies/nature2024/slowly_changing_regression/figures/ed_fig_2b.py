@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perennial.claims import curves
-from perennial.figures import _read, _style
+from perennial.figures import _overlay, _read, _style
 from perennial.lazy import lines
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ MILLION = 1e6
 
 def needs(study) -> list[tuple[str, str]]:
     """The active ones of the linear grid and the 18 curves."""
-    if EXPERIMENT not in study.experiments():
-        return []
     shown = {f"{activation}_{step}" for row in ROWS for activation in row for step in STEPS}
-    return [(EXPERIMENT, v) for v in study.variants(EXPERIMENT) if v in shown or v.startswith("linear_")]
+    active = _overlay.active(study, EXPERIMENT)
+    return [pair for pair in active if pair[1] in shown or pair[1].startswith("linear_")]
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
@@ -67,8 +66,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     ends = {series.clipped_above for series in theirs.values() if series.above.any()}
     figure.legend(handles=_legend(linear, ends), loc="outside lower center", ncols=4)
     seeds = _style.seeds_text({metric.seeds for metric in ours.values()})
-    figure.suptitle(f"Lines: ours, {seeds}. Dots: published, 100 runs.", x=0.01, ha="left", fontsize=11,
-                    color=_style.FAINT)  # fmt: skip
+    _style.heading(figure, f"Lines: ours, {seeds}. Dots: published, 100 runs.")
     return figure
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial.figures import _read, _style
+from perennial.figures import _overlay, _read, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +41,7 @@ class Line:
 
 def needs(study) -> list[tuple[str, str]]:
     """The linear baselines, and all variants of the activations on which some other method was run."""
-    if EXPERIMENT not in study.experiments():
-        return []
-    settings = {variant: study.settings(EXPERIMENT, variant) for variant in study.variants(EXPERIMENT)}
+    settings = {v: study.settings(EXPERIMENT, v) for _, v in _overlay.active(study, EXPERIMENT)}
     deep = {v: s for v, s in settings.items() if s["network"]["hidden"]}
     shown = _activations([(s["network"]["activation"], family(v, s)) for v, s in deep.items()])
     return [(EXPERIMENT, v) for v, s in settings.items() if _wanted(v, s, shown)]
@@ -89,7 +87,7 @@ def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
         axis.set_ylabel("squared error")
     figure.legend(handles=_legend(looks, linear), loc="outside lower center", ncols=min(4, 1 + columns))
     counts = {x.metric.seeds for x in lines}
-    figure.suptitle(f"Ours: {_style.seeds_text(counts)}", x=0.01, ha="left", fontsize=11, color=_style.FAINT)
+    _style.heading(figure, f"Ours: {_style.seeds_text(counts)}")
     return figure
 
 

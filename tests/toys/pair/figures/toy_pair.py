@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perennial.figures import _methods, _read, _style
+from perennial.figures import _methods, _overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,20 +17,9 @@ CAPTION = "A toy. Lines: mean over seeds; bands: 95 % interval."
 
 def needs(study) -> list[tuple[str, str]]:
     """Every active variant."""
-    if EXPERIMENT not in study.experiments():
-        return []
-    return [(EXPERIMENT, variant) for variant in study.variants(EXPERIMENT)]
+    return _overlay.active(study, EXPERIMENT)
 
 
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """One panel."""
-    figure, axes = _style.panels(1, 1, width=6)
-    paths = {variant: path for (_, variant), path in metrics.items()}
-    looks = _methods.own_looks(paths)
-    for variant, (colour, _) in looks.items():
-        _style.curve(axes[0, 0], _read.read(paths[variant], "error_of_each").over_layers(), colour)
-    axes[0, 0].set(xlabel="update", ylabel="squared error")
-    figure.legend(
-        handles=[_style.swatch(colour, label) for colour, label in looks.values()], loc="outside lower center"
-    )
-    return figure
+    return _methods.one_panel(metrics, "error_of_each", xlabel="update", ylabel="squared error")
