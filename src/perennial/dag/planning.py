@@ -119,8 +119,7 @@ class Planner:
         if self._first_look(path) and path.is_file():
             reason = store.check(path) or reasons.dataset(path, name)
             if reason:
-                blocks.set_aside(path, reason, "it will be made again", not self.disk.rename, self.disk.say)
-                self._again.add(path)
+                self._set_aside(path, reason)
         return path
 
     def inputs_of(self, experiment: str, variant: str, block: Block) -> tuple[list[Path], Path | None]:
@@ -147,7 +146,7 @@ class Planner:
             runs = self.run_files(experiment, variant)
             reason = store.check(path) if path.is_file() else None
             if reason:
-                blocks.set_aside(path, reason, "it will be made again", not self.disk.rename, self.disk.say)
+                self._set_aside(path, reason)
                 self._make([path])
             else:
                 why = reasons.Metrics(self.study, self._contents, experiment, variant)
@@ -209,6 +208,10 @@ class Planner:
         for path in outputs:
             self.disk.make_again(path)
 
+    def _set_aside(self, path: Path, reason: str) -> None:
+        blocks.set_aside(path, reason, "it will be made again", not self.disk.rename, self.disk.say)
+        self._again.add(path)
+
     def _run_file(self, pair: tuple[str, str], block: Block) -> Path:
         return self.run_folder(*pair) / blocks.file_name(block)
 
@@ -248,8 +251,7 @@ class Planner:
             path = folder / blocks.file_name(block)
             reason = reasons.sequences(path, settings, block) if blocks.overlapping(new, block) else None
             if reason:
-                then = "it will be made again"
-                blocks.set_aside(path, reason, then, not self.disk.rename, self.disk.say)
+                self._set_aside(path, reason)
             else:
                 good.append(block)
         return good
