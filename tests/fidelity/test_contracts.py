@@ -38,8 +38,6 @@ def test_without_its_own_part_an_algorithm_is_another(problem, engine, name):
     hidden = {"hidden": [40, 40] if deep else [40]} if problem == DIGITS else {}
     one, two = (support.small(problem, kind, **PROBLEMS[problem], **hidden) for kind in (algorithm, other))
     one["algorithm"] = {**one["algorithm"], **changes}
-    if engine not in support.engines_of(one):
-        pytest.skip("no compiled loop for these settings")
     a, b = (support.train(settings, [0, 7], engine, IMAGES) for settings in (one, two))
     assert support.same_bits(a, b, "weights")
 

@@ -373,8 +373,13 @@ def test_memory_stays_where_it_is(algorithm):
 
 def test_the_device_without_data_notices():
     there = torch.ones(3, device="meta")
-    for wrong in (lambda: there.sum().item(), there.nonzero, there.cpu, lambda: bool(there.any())):
-        with pytest.raises((RuntimeError, NotImplementedError)):
+    for wrong, error, words in (
+        (lambda: there.sum().item(), RuntimeError, r"Tensor\.item\(\) cannot be called on meta tensors"),
+        (lambda: bool(there.any()), RuntimeError, r"Tensor\.item\(\) cannot be called on meta tensors"),
+        (there.nonzero, NotImplementedError, r"torch\.nonzero\(\)"),
+        (there.cpu, NotImplementedError, "Cannot copy out of meta tensor"),
+    ):
+        with pytest.raises(error, match=words):
             wrong()
     with pytest.raises(AssertionError), OnDevice():
         there.add_(torch.ones(3))

@@ -32,7 +32,7 @@ EXACT = {"fastmath": False, "nogil": True, "error_model": "numpy"}
 
 M0, M1, W0, W1 = np.uint64(MULTIPLY_0), np.uint64(MULTIPLY_1), np.uint32(WEYL_0), np.uint32(WEYL_1)
 HIGH = np.uint64(32)
-F0, F1, HALF, MINUS_2 = np.float32(0), np.float32(1), np.float32(0.5), np.float32(-2)
+F1, HALF, MINUS_2 = np.float32(1), np.float32(0.5), np.float32(-2)
 UNIT_24, UNIT_23 = np.float32(2.0**-24), np.float32(2.0**-23)
 LOG_0, LOG_1, LOG_2, LOG_3, LOG_4, LOG_5, LOG_6, LOG_7, LOG_8 = LOG
 SIN_0, SIN_1, SIN_2 = SIN

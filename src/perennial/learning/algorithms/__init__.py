@@ -35,12 +35,22 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from perennial.lazy import torch
+from perennial.learning import tree
 from perennial.streams.clock import Clock
 
-__all__ = ["Clock", "Hook", "State", "hooks"]
+__all__ = ["Clock", "Hook", "State", "begun", "hooks"]
 
 Hook = Callable[[int, Any], Any]  # (index of the layer in its network, [r, b, h]) -> [r, b, h]
 State = dict[str, Any]  # nested: weights, buffers, optimiser, algorithm, problem
+
+
+def begun(algorithm: ModuleType, settings: Any, networks: Any, state: State) -> State:
+    """A state of arrays with all its branches: weights alone get those that the algorithm adds to new weights."""
+    if "algorithm" in state:
+        return state
+    fresh = algorithm.init(settings, networks, tree.each(torch.tensor, state["weights"]))
+    return {"buffers": {}, "problem": {}, **state, **tree.numbers(fresh)}
 
 
 def hooks(

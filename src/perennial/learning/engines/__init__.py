@@ -118,6 +118,15 @@ def whole_tasks(need: Need, networks: Mapping[str, Knows], known_losses: tuple[s
     )
 
 
+def online(need: Need, networks: Mapping[str, Knows], known_losses: tuple[str, ...]) -> str | None:
+    """The same for a fast path that shows one example a step, in one pass over a task."""
+    if need.batch != 1:
+        return f"it takes one example a step (batch: {need.batch})"
+    if need.passes:
+        return "it learns a task in one pass"
+    return whole_tasks(need, networks, known_losses)
+
+
 def choices(settings: type) -> dict[str, tuple[str, ...]]:
     """The settings that choose between ways, with their values: those whose type is a Literal of words."""
     fields = {key: field.annotation for key, field in settings.model_fields.items()}

@@ -59,7 +59,7 @@ class RecordedLearner(StackedLearner):
 
     def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        whole = self._begun(tree.each(torch.tensor, state))
+        whole = self._begun(state)
         shapes = tree.each(lambda tensor: (tensor.shape, tensor.dtype), whole)
         if shapes == self._shapes:  # the memory stays, and with it what is recorded
             tree.each(lambda here, new: here.copy_(new), self._states[0], whole)

@@ -51,16 +51,12 @@ class StackedLearner:
 
     def load(self, state: State) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        self._states = [
-            self._begun(tree.each(lambda array, r=runs: torch.tensor(array[r]), state)) for runs in self._runs
-        ]
+        stacks = [tree.each(lambda array, r=runs: array[r], state) for runs in self._runs]
+        self._states = [self._begun(stack) for stack in stacks]
 
     def _begun(self, state: State) -> State:
-        """One stack's state with all its branches."""
-        if "algorithm" in state:
-            return state
-        fresh = self.algorithm.init(self.hyper, self.networks, state["weights"])
-        return {"buffers": {}, "problem": {}, **state, **fresh}
+        """One stack's state with all its branches, as tensors."""
+        return tree.each(torch.tensor, algorithms.begun(self.algorithm, self.hyper, self.networks, state))
 
     def state(self) -> State:
         """The state as numpy arrays (copies)."""

@@ -34,3 +34,14 @@ class Units(NamedTuple):
     affine: tuple[tuple[Any, float], ...]  #: ([r, h], fresh value): biases, gains
     statistics: tuple[tuple[Any, float], ...] = ()  #: ([r, h], fresh value): running means and variances
     next_biases: tuple[Any, ...] = ()  #: [r, o] biases of each next layer
+
+
+def units_in_a_row(network: Any, arrays: dict[str, Any], layer: int) -> Units:
+    """`units` of a network whose layers follow one another: one reads what another gives. It says with `incoming` and
+    `outgoing` (arrays, layer) how."""
+    return Units(
+        network.incoming(arrays, layer),
+        (network.outgoing(arrays, layer),),
+        ((arrays[f"bias_{layer}"], 0.0),),
+        next_biases=(arrays[f"bias_{layer + 1}"],),
+    )

@@ -19,7 +19,7 @@ from pydantic import Field
 from perennial import streams
 from perennial.lazy import torch
 from perennial.learning.algorithms import Hook
-from perennial.learning.networks import Units
+from perennial.learning.networks import units_in_a_row
 from perennial.learning.networks.mlp import keep, linear
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit
@@ -54,6 +54,8 @@ class Network:
     Raises:
         Unfit: the inputs are no image, or one too small.
     """
+
+    units = units_in_a_row
 
     def __init__(
         self, settings: Settings, inputs: int, outputs: int, shape: tuple[int, ...] | None = None
@@ -155,15 +157,6 @@ class Network:
         if layer + 1 < self.convolutions:
             return weight.transpose(1, 2).unsqueeze(2)  # [r, o, h, k, k]
         return weight.unflatten(1, (self.widths[layer], -1))  # [r, h p, o]
-
-    def units(self, arrays: dict[str, Any], layer: int) -> Units:
-        """What each unit of a hidden layer owns; see `perennial.learning.networks`."""
-        return Units(
-            self.incoming(arrays, layer),
-            (self.outgoing(arrays, layer),),
-            ((arrays[f"bias_{layer}"], 0.0),),
-            next_biases=(arrays[f"bias_{layer + 1}"],),
-        )
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h p] by unit and place: [r, b, h, p]."""

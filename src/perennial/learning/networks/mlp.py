@@ -16,7 +16,7 @@ from pydantic import Field
 from perennial import streams
 from perennial.lazy import torch
 from perennial.learning.algorithms import Hook
-from perennial.learning.networks import Units
+from perennial.learning.networks import units_in_a_row
 from perennial.settings import Settings as Base
 
 GAINS = {
@@ -61,6 +61,7 @@ class Network:
     """
 
     stackable = True
+    units = units_in_a_row
 
     def __init__(
         self, settings: Settings, inputs: int, outputs: int, shape: tuple[int, ...] | None = None
@@ -80,10 +81,10 @@ class Network:
         `task` is 0 for the usual single initialisation, or the task at which a network is made anew.
         """
         weights: dict[str, np.ndarray] = {}
-        for layer, (i, o) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+        for layer, (i, o) in enumerate(self.shapes):
             u = streams.uniforms(streams.Address(streams.INIT, seed, task=task, layer=address + layer), i * o)
             sample = (u.astype(dtype) * 2 - 1) * np.dtype(dtype).type(self.bounds[layer])
-            weights[f"weight_{layer}"] = sample.reshape(i, o).astype(dtype)
+            weights[f"weight_{layer}"] = sample.reshape(i, o)
             weights[f"bias_{layer}"] = np.zeros(o, dtype)
         return weights
 
@@ -123,15 +124,6 @@ class Network:
     def outgoing(self, arrays: dict[str, Any], layer: int) -> Any:
         """What each unit of a hidden layer gives: [r, h, p, o], a view; a unit has p = 1 place."""
         return arrays[f"weight_{layer + 1}"].unsqueeze(2)  # [r, h, o]
-
-    def units(self, arrays: dict[str, Any], layer: int) -> Units:
-        """What each unit of a hidden layer owns; see `perennial.learning.networks`."""
-        return Units(
-            self.incoming(arrays, layer),
-            (self.outgoing(arrays, layer),),
-            ((arrays[f"bias_{layer}"], 0.0),),
-            next_biases=(arrays[f"bias_{layer + 1}"],),
-        )
 
     def by_unit(self, layer: int, features: Any) -> Any:
         """A hidden layer's activations [r, b, h] by unit and place: [r, b, h, p]."""

@@ -25,8 +25,4 @@ LOSSES = ("squared_error", "cross_entropy")
 
 def covers(need: Need) -> str | None:
     """Fully connected networks with one example a step, in whole pieces of tasks."""
-    if need.batch != 1:
-        return f"it takes one example a step (batch: {need.batch})"
-    if need.passes:
-        return "it learns a task in one pass"
-    return engines.whole_tasks(need, NETWORKS, LOSSES)
+    return engines.online(need, NETWORKS, LOSSES)

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from perennial.learning.algorithms import adam
-from perennial.learning.engines.graphed import step
+from perennial.learning.engines.graphed import gradients
 from perennial.learning.engines.graphed.backprop import unsupported
-from perennial.learning.engines.graphed.gradients import Gradients
-from perennial.learning.engines.graphed.step import Stack
 
 __all__ = ["Rule", "unsupported"]
 
 
-class Rule(step.Rule):
+class Rule(gradients.Rule):
     """m, v <- moments of the gradient; w <- w - step_size m' / (sqrt(v') + epsilon), m' and v' corrected."""
-
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack)
-        self.gradients = Gradients(stack)
 
     def update(self, layer: int) -> None:
         """Keep the gradient of one layer."""
-        self.gradients.of(layer)
+        self.gradients_of(layer)
 
     def end(self) -> None:
         """One step of all weights: the pads' gradients and moments are zero, and so are their steps."""
         stack = self.stack
-        adam.update(stack.hyper, stack.networks, stack.state, self.gradients.of_all, {}, stack.clock, 1.0)
+        adam.update(stack.hyper, stack.networks, stack.state, self.gradients, {}, stack.clock, 1.0)

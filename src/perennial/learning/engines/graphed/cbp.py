@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.learning.algorithms import cbp
-from perennial.learning.algorithms.cbp import Settings
-from perennial.learning.engines.graphed import backprop, l2, step
-from perennial.learning.engines.graphed.gradients import Gradients
+from perennial.learning.engines.graphed import backprop, gradients, l2, step
+from perennial.learning.engines.graphed.backprop import unsupported
 from perennial.learning.engines.graphed.step import Stack
+
+__all__ = ["KNOWS", "Rule", "unsupported"]
 
 KNOWS = {
     "utility": tuple(cbp.FACTORS),
@@ -19,11 +20,6 @@ KNOWS = {
     "renewed_velocity": ("kept", "zero"),
     "adam_bias_correction": ("standard", "gnt_bug"),
 }
-
-
-def unsupported(settings: Settings) -> str | None:
-    """All but momentum."""
-    return backprop.unsupported(settings)
 
 
 class Rule(step.Rule):
@@ -49,13 +45,9 @@ class Rule(step.Rule):
         cbp.replace(stack.hyper, stack.networks, stack.real, self.features, stack.clock)
 
 
-class AgedAdam(step.Rule):
+class AgedAdam(gradients.Rule):
     """Adam with an age for each weight: the definition's step, layer by layer, on padded arrays."""
-
-    def __init__(self, stack: Stack) -> None:
-        super().__init__(stack)
-        self.gradients = Gradients(stack)
 
     def update(self, layer: int) -> None:
         """One layer."""
-        cbp.descend(self.stack.hyper, self.stack.state, self.gradients.of(layer), 1.0)
+        cbp.descend(self.stack.hyper, self.stack.state, self.gradients_of(layer), 1.0)

@@ -6,8 +6,10 @@ derivative by them. The derivative of every activation is a function of its outp
 input), as in `perennial.learning.engines.fused.loop`.
 """
 
+# ruff: noqa: B027  a rule leaves alone what it does not define
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from perennial.lazy import torch
@@ -29,7 +31,7 @@ class Stack(Runs):
         self.slope = [layout.zeros(1, n) for n in network.sizes[:-1]]
 
 
-class Rule:
+class Rule(ABC):
     """An algorithm's part of a step; what it leaves alone it does not define."""
 
     def __init__(self, stack: Stack) -> None:
@@ -44,9 +46,9 @@ class Rule:
     def backward(self, layer: int, delta: Any) -> None:
         """Take delta [r, 1, h] in place back through what `pre_activation` did."""
 
+    @abstractmethod
     def update(self, layer: int) -> None:
         """Move the layer's weights; output layer first. Their gradient is h[layer]' delta[layer]."""
-        raise NotImplementedError
 
     def end(self) -> None:
         """Close the step, after all layers."""

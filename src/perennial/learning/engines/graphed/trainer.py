@@ -9,6 +9,7 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
+from perennial.learning import algorithms
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.graphed.feed import Feed
 from perennial.learning.engines.graphed.layout import Layout
@@ -53,7 +54,7 @@ class GraphedTrainer:
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        whole = {"buffers": {}, "problem": {}, **self._with_fresh(state)}
+        whole = algorithms.begun(self.algorithm, self.hyper, self.networks, state)
         shapes = each(lambda array: array.shape, whole)
         padded = each(lambda array: torch.from_numpy(self.layout.pad(array)), whole)
         if shapes == self._shapes:  # the memory stays, and with it a recorded graph
@@ -94,11 +95,3 @@ class GraphedTrainer:
                 self._replay.forget()
             self.feed.step.fill_(start)
             self._replay.run(stop - start)
-
-    def _with_fresh(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state with the branches that the algorithm's definition adds to new weights."""
-        if "algorithm" in state:
-            return state
-        weights = each(torch.from_numpy, state["weights"])
-        fresh = self.algorithm.init(self.hyper, self.networks, weights)
-        return {**state, **each(lambda tensor: tensor.numpy(), fresh)}

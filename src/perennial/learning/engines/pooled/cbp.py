@@ -16,7 +16,10 @@ from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.counting import NO_COIN, number_due
 from perennial.learning.engines.pooled import backprop
 from perennial.learning.engines.pooled.arrays import Arrays
+from perennial.learning.engines.pooled.backprop import unsupported
 from perennial.learning.engines.pooled.layout import Layout
+
+__all__ = ["KNOWS", "Rule", "unsupported"]
 
 ACTIVITIES = ("size", "deviation", "none")  # that `Layer` sums up
 KNOWS = {
@@ -28,11 +31,6 @@ KNOWS = {
     "renewed_velocity": ("kept", "zero"),
     "adam_bias_correction": ("standard", "gnt_bug"),
 }  # fmt: skip
-
-
-def unsupported(settings: Settings) -> str | None:
-    """Nothing but unknown choices."""
-    return None
 
 
 class Rule:

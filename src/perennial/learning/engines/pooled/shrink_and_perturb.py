@@ -10,15 +10,13 @@ from perennial.learning.algorithms.shrink_and_perturb import Settings
 from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.pooled import l2
 from perennial.learning.engines.pooled.arrays import Arrays
+from perennial.learning.engines.pooled.l2 import unsupported
 from perennial.learning.engines.pooled.layout import Layout
 from perennial.streams import compiled
 
+__all__ = ["KNOWS", "Rule", "unsupported"]
+
 KNOWS = {"noise": ("gaussian", "sum4"), "optimiser": ("sgd",)}
-
-
-def unsupported(settings: Settings) -> str | None:
-    """Nothing but unknown choices."""
-    return None
 
 
 class Rule:

@@ -8,7 +8,7 @@ import numpy as np
 
 from perennial import registry
 from perennial.lazy import torch
-from perennial.learning import tree
+from perennial.learning import algorithms, tree
 from perennial.learning.algorithms import Clock
 from perennial.learning.engines import fast_path
 from perennial.learning.engines.pooled.arrays import Arrays
@@ -48,13 +48,8 @@ class PooledTrainer:
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state; missing optimiser and algorithm branches start fresh."""
-        if "algorithm" not in state:
-            weights = {key: torch.from_numpy(w) for key, w in state["weights"].items()}
-            state = {
-                **state,
-                **tree.numbers(self.algorithm.init(self.hyper, self.networks, weights)),
-            }
-        self._runs = [Run(self, state, r) for r in range(len(self.seeds))]
+        whole = algorithms.begun(self.algorithm, self.hyper, self.networks, state)
+        self._runs = [Run(self, whole, r) for r in range(len(self.seeds))]
 
     def state(self) -> dict[str, Any]:
         """The state as numpy arrays (copies)."""

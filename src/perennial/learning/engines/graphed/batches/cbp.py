@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from perennial.learning.algorithms import cbp
-from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines.graphed.batches import l2
-from perennial.learning.engines.graphed.batches.step import Stack
+from perennial.learning.engines.graphed.batches.l2 import unsupported
+
+__all__ = ["KNOWS", "Rule", "unsupported"]
 
 KNOWS = {
     "utility": tuple(cbp.FACTORS),
@@ -20,19 +21,11 @@ KNOWS = {
 }
 
 
-def unsupported(settings: Settings) -> str | None:
-    """Nothing but unknown choices."""
-    return None
-
-
-class Rule:
+class Rule(l2.Rule):
     """A gradient step; then all hidden layers are tested, and after that units are renewed."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack, self.descent = stack, l2.Rule(stack)
 
     def step(self, features: dict[str, Any]) -> None:
         """One gradient step, then the test of every unit; h [r, b, h p] of each layer."""
         stack = self.stack
-        self.descent.step(features)
+        super().step(features)
         cbp.replace(stack.hyper, stack.networks, stack.real, features, stack.clock)

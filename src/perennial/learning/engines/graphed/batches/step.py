@@ -23,7 +23,6 @@ class Stack(Runs):
         super().__init__(*arguments)
         self.weights = memory["weights"].whole  # [r, size]
         self.velocity = memory["velocity"].whole if "velocity" in memory else None
-        self.size = memory["weights"].size
         views = memory["weights"].views
         self.gradients = Flat(views, list(views), self.layout.device)
 
