@@ -7,12 +7,12 @@ step itself does, to the last bit: whatever Python saw of the clock or the rate 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 import torch
 from contracts import tiny
+from contracts.outside import only_folder
 from contracts.tiny import CASES, Case
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -124,13 +124,8 @@ def test_what_waits_for_the_host_is_noticed(read, tmp_path, monkeypatch):
         f"{read}    backprop.update(settings, networks, state, gradients, features, clock, rate)\n"
     )
     (tmp_path / "waits.py").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(registry, "_folders", {})
-    registry._files.cache_clear()
-    registry.add_folder("algorithms", tmp_path)
-    try:
-        with pytest.raises(Exception, match=r"data-dependent|local_scalar_dense|nonzero"):
-            check(CASES["online"], {"name": "waits", "step_size": 0.01})
-    finally:
-        registry._files.cache_clear()
-        for name in [name for name in sys.modules if name.startswith(registry.OUTSIDE)]:
-            del sys.modules[name]
+    with (
+        only_folder(tmp_path, monkeypatch),
+        pytest.raises(Exception, match=r"data-dependent|local_scalar_dense|nonzero"),
+    ):
+        check(CASES["online"], {"name": "waits", "step_size": 0.01})
