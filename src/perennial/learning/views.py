@@ -7,7 +7,7 @@ so; of several networks each has its name in front, `policy.weight_0`, unless th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,6 +77,16 @@ class HiddenLayer:
         return self.view.network.by_unit(self.index, features)
 
 
+class Matrix(NamedTuple):
+    """The parameters of one layer, hidden or head, by their names in the tree."""
+
+    weight: str  #: [r, i, o], of a convolution [r, o, i, k, k]
+    bias: str  #: [r, o]
+    bound: float  #: of fresh weights
+    head: bool  #: whether it is a network's last layer
+    address: int  #: of the layer in the random streams
+
+
 class Networks:
     """The networks of a learner, and all their hidden layers, a shared one once.
 
@@ -105,6 +115,17 @@ class Networks:
             for index in range(view.network.layers - 1):
                 readers.setdefault(view.names[f"weight_{index}"], []).append((view, index))
         return [HiddenLayer(*found[0], found) for found in readers.values()]
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """Every layer of every network, the heads too, a shared one once."""
+        found: dict[str, Matrix] = {}
+        for view in self.views.values():
+            for index, bound in enumerate(view.network.bounds):
+                weight, bias = view.names[f"weight_{index}"], view.names[f"bias_{index}"]
+                head, address = index == view.network.layers - 1, index + NETWORK_STRIDE * view.number
+                found.setdefault(weight, Matrix(weight, bias, bound, head, address))
+        return list(found.values())
 
     def layer(self, name: str, index: int) -> HiddenLayer:
         """Hidden layer number `index` of a network."""

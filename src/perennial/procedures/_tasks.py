@@ -203,7 +203,7 @@ class Tasks:
         if self.options.reset == "network" and index > 0:  # before the first task it is fresh
             reset.network(self.learner, self.networks, self.seeds, index, self.dtype)
         if self.options.reset == "head":
-            reset.head(self.learner, self.networks, NETWORK, memory)
+            reset.head(self.learner, self.networks, NETWORK, self.settings["algorithm"], memory)
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """The task is learnt up to step `stop` of its steps, the end of a piece."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from perennial import streams
 from perennial.lazy import torch
-from perennial.learning.algorithms import Clock, State
+from perennial.learning.algorithms import Clock, State, _periods
 from perennial.streams import tensors
 
 UNIT_STRIDE = 256  # a unit's own numbers in the replacement stream: layer + UNIT_STRIDE (unit + 1)
@@ -67,6 +67,27 @@ def fresh_weights(layers: list[Any], weights: State, units: list[Any], clock: Cl
         sample = sample.to(layer.units(weights).incoming.dtype)
         found.append((sample * 2 - 1) * layer.bound)
     return found
+
+
+def all_units(layer: Any, weights: State) -> Any:
+    """A slot for every unit of a layer: [r, h] int64."""
+    runs, units = layer.units(weights).incoming.shape[:2]
+    return torch.arange(units, device=layer.units(weights).incoming.device).expand(runs, units)
+
+
+def restart(layers: list[Any], state: State, due: list[Any], clock: Clock, own: tuple[str, ...] = ()) -> None:
+    """Start every unit afresh that is due; what the optimiser remembers of its weights becomes zero.
+
+    Args:
+        due: of each layer [r, h] bool.
+        own: see `renew`.
+    """
+    if not layers or all(_periods.nothing(of_layer) for of_layer in due):
+        return
+    chosen = [all_units(layer, state["weights"]) for layer in layers]
+    fresh = fresh_weights(layers, state["weights"], chosen, clock)
+    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
+        renew(layer, state, *of_layer, tuple(state["optimiser"]), own)
 
 
 def renew(

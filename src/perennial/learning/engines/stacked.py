@@ -152,7 +152,7 @@ def forward(
     """
     view = networks.views[name]
     hooks = algorithms.hooks(algorithm, hyper, state, None, networks, name)
-    weights = view.own(state["weights"])
+    weights = view.own(algorithms.looked_at(algorithm, hyper, state))
     one = next(iter(weights.values()))
     inputs = torch.tensor(x, dtype=one.dtype, device=one.device)[None]  # [b, i] -> [1, b, i]
     with torch.no_grad():
@@ -179,7 +179,8 @@ def probe(
     )
     view = networks.views[name]
     if not algorithms.hooks(algorithm, hyper, state, None, networks, name):
-        return view.network.features({name: w[0] for name, w in view.own(state["weights"]).items()}, x)
+        weights = view.own(algorithms.looked_at(algorithm, hyper, state))
+        return view.network.features({name: w[0] for name, w in weights.items()}, x)
     own = tree.each(torch.tensor, state)
     with torch.no_grad():
         hooks = algorithms.hooks(algorithm, hyper, own, None, networks, name)
