@@ -13,7 +13,8 @@ from perennial.learning.views import Networks
 
 def network(learner: Any, networks: Networks, seeds: list[int], task: int, dtype: str) -> None:
     """Fresh weights, and nothing remembered: as if the runs began with this task."""
-    learner.load({"weights": networks.init(seeds, task, dtype)})
+    begun = {"buffers": networks.buffers(len(seeds), dtype)}
+    learner.load({"weights": networks.init(seeds, task, dtype), **begun})
 
 
 def head(
