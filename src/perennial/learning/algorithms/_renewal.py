@@ -67,7 +67,9 @@ def fresh_weights(layers: list[Any], weights: State, units: list[Any], clock: Cl
     found, sizes = [], [chosen.shape[1] for chosen in units]
     parts = {kind: u.split(sizes, dim=1) for kind, u in drawn.items()}
     for k, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
-        sample = parts[kinds[k]][k][:, :, : shape.numel()].unflatten(2, shape)  # [r, k, i ...] -> [r, k, i, ...]
+        sample = parts[kinds[k]][k][:, :, : shape.numel()].unflatten(
+            2, shape
+        )  # [r, k, i ...] -> [r, k, i, ...]
         found.append(sample.to(layer.units(weights).incoming.dtype) * layer.bound)
     return found
 

@@ -180,7 +180,9 @@ class Network:
         """What each channel of a hidden layer owns; statistics where the arrays have them."""
         following = arrays[f"weight_{layer + 1}"]
         last = layer == self.layers - 2
-        outgoing = following.unsqueeze(2) if last else following.transpose(1, 2).unsqueeze(2)  # [r, h, 1, o, ...]
+        outgoing = (
+            following.unsqueeze(2) if last else following.transpose(1, 2).unsqueeze(2)
+        )  # [r, h, 1, o, ...]
         statistics = ((f"mean_{layer}", 0.0), (f"variance_{layer}", 1.0))
         affine = ((f"bias_{layer}", 0.0), (f"gamma_{layer}", 1.0), (f"beta_{layer}", 0.0))
         return Units(
