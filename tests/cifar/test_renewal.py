@@ -30,9 +30,11 @@ def outgoing(weights: dict, layer: int, unit: int) -> np.ndarray:
     return following[unit] if layer == LAYERS - 1 else following[:, unit]
 
 
+@pytest.mark.parametrize("average", ["corrected", "uncorrected", "running_sum"])
 @pytest.mark.parametrize("velocity", ["kept", "zero"])
-def test_every_renewal_is_the_oracle_s(velocity):
-    own, utility, age, saved, renewed = {**CBP, "renewed_velocity": velocity}, {}, {}, {}, []
+def test_every_renewal_is_the_oracle_s(velocity, average):
+    own = {**CBP, "renewed_velocity": velocity, "utility_average": average}
+    utility, age, saved, renewed = {}, {}, {}, []
     for step in steps(own, 20, "residual"):
         weights, moved = {}, {}
         for name, w in step.before["weights"].items():  # the gradient step
@@ -45,13 +47,23 @@ def test_every_renewal_is_the_oracle_s(velocity):
             for unit in range(h.shape[1]):
                 key = layer, unit
                 age[key] = age.get(key, 0) + 1
-                now = np.abs(h[:, unit]).mean() * np.abs(outgoing(weights, layer, unit)).mean()
-                utility[key] = DECAY * utility.get(key, 0.0) + (1 - DECAY) * now
+                now = np.abs(h[:, unit]).mean()
+                if average == "running_sum":
+                    utility[key] = utility.get(key, 0.0) + (1 - DECAY) * now
+                else:
+                    now *= np.abs(outgoing(weights, layer, unit)).mean()
+                    utility[key] = DECAY * utility.get(key, 0.0) + (1 - DECAY) * now
             mature = [unit for unit in range(h.shape[1]) if age[layer, unit] > MATURITY]
             saved[layer] = saved.get(layer, 0.0) + (SHARE * h.shape[1] if mature else 0.0)
             due = min(int(saved[layer]), len(mature))
             saved[layer] -= int(saved[layer])
-            score = lambda unit, layer=layer: utility[layer, unit] / (1 - DECAY ** age[layer, unit])  # noqa: E731
+            score = {
+                "corrected": lambda unit, k=layer: utility[k, unit] / (1 - DECAY ** age[k, unit]),
+                "uncorrected": lambda unit, k=layer: utility[k, unit],
+                "running_sum": lambda unit, k=layer, w=weights: (
+                    utility[k, unit] * np.abs(outgoing(w, k, unit)).mean()
+                ),
+            }[average]
             chosen += [(layer, unit) for unit in sorted(mature, key=score)[:due]]
         for layer, unit in chosen:
             filters = weights[f"weight_{layer}"]
@@ -70,7 +82,8 @@ def test_every_renewal_is_the_oracle_s(velocity):
                     moved[f"{kind}_{layer}"][unit] = 0
             assert step.after["buffers"][f"mean_{layer}"][unit] == 0
             assert step.after["buffers"][f"variance_{layer}"][unit] == 1
-            age[layer, unit], utility[layer, unit] = 0, 0.0
+            age[layer, unit] = 0
+            utility[layer, unit] = utility[layer, unit] if average == "running_sum" else 0.0
             renewed.append((layer, unit))
         for name, w in weights.items():
             # fresh normals are divided by the root of 3 in single precision and multiplied by the bound

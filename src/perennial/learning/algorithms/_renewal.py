@@ -114,7 +114,7 @@ def renew(
         memories: branches of the optimiser that forget what is the unit's.
         own: arrays [r, h] of the layer's branch of the algorithm that become zero.
     """
-    units = layer.units({**state["weights"], **state["buffers"]})
+    units = layer.units({**state["weights"], **state.get("buffers", {})})
     write(units.incoming, chosen, due, fresh)
     for array in units.outgoing:
         write(array, chosen, due)
