@@ -1,7 +1,7 @@
-"""What the MuJoCo environments share: physics, episodes, friction, and a state from which a run goes on to the last bit.
+"""What the MuJoCo environments share: physics, episodes, friction, and a state to go on from to the last bit.
 
 The models are read from the installed gymnasium package (MIT licence); nothing else of it is used here.
-Behaviour is that of gym's version 3 environments (Nature 2024 ran gym 0.23.1); version 4 of gymnasium is the test's oracle.
+Behaviour is that of gym's version 3 environments (Nature 2024 ran gym 0.23.1). The test's oracle is version 4.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def model_file(name: str) -> Path:
     spec = find_spec("gymnasium")
     if spec is None:
         raise NoPhysics("environment: needs the package gymnasium for its models (see envs/requirements.txt)")
-    return Path(list(spec.submodule_search_locations or [])[0], "envs", "mujoco", "assets", name)
+    return Path(next(iter(spec.submodule_search_locations or [])), "envs", "mujoco", "assets", name)
 
 
 class Walker:

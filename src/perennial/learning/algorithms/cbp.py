@@ -81,6 +81,12 @@ class Settings(_moments.Settings):
         paper="not mentioned",
         code="kept: for about ten steps they push the new weights as they did the old ones",
     )
+    renewed_moments: Literal["zero", "kept"] = switch(
+        "zero",
+        "Adam's moments and step counts of a replaced unit's weights (optimiser: adam only)",
+        paper="not mentioned",
+        code="zero; kept in reinforcement learning, where the optimiser has no step counts for single weights",
+    )
     adam_bias_correction: Literal["standard", "gnt_bug"] = switch(
         "standard",
         "bias correction of Adam with a step count for each weight (optimiser: adam only)",
@@ -279,9 +285,8 @@ def renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, f
     if settings.bias_transfer == "on":
         mean = _mean(settings, state["algorithm"][layer.key])
         _renewal.transfer_bias(layer, state["weights"], mean, chosen, due)
-    forgotten = tuple(
-        kind for kind in state["optimiser"] if kind != "velocity" or settings.renewed_velocity == "zero"
-    )
+    way = settings.renewed_moments if settings.optimiser == "adam" else settings.renewed_velocity
+    forgotten = tuple(state["optimiser"]) if way == "zero" else ()
     own = ("utility", "mean_feature", "age")
     own = own[1:] if settings.utility_average == "running_sum" else own
     _renewal.renew(layer, state, chosen, due, fresh, forgotten, own)

@@ -19,6 +19,7 @@ KNOWS = {
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),
     "renewed_velocity": ("kept", "zero"),
+    "renewed_moments": ("zero",),
     "adam_bias_correction": ("standard", "gnt_bug"),
 }
 
