@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from perennial import streams
 from perennial.lazy import torch
-from perennial.learning.algorithms import Clock, State, _moments, _renewal, backprop
+from perennial.learning.algorithms import Clock, State, _moments, _renewal, adam, backprop
 from perennial.settings import switch
 from perennial.streams import tensors
 
@@ -73,19 +73,17 @@ class Settings(_moments.Settings):
         paper="not mentioned; the preprint says it is done",
         code="meant, but the mean is set to zero before it is used: off",
     )
-    optimiser: Literal["sgd", "adam"] = Field("sgd", description="the gradient step before the replacement")
+    optimiser: Literal["sgd", "adam", "plain_adam"] = Field(
+        "sgd",
+        description="the gradient step before the replacement: descent; Adam that counts the updates of each weight "
+        "and forgets a replaced unit's; or Adam as it is (Nature 2024, reinforcement learning)",
+    )
     momentum: float = Field(0, ge=0, lt=1, description="share of the last change that is made again (mu)")
     renewed_velocity: Literal["kept", "zero"] = switch(
         "kept",
         "the velocities of a replaced unit's weights (momentum only)",
         paper="not mentioned",
         code="kept: for about ten steps they push the new weights as they did the old ones",
-    )
-    renewed_moments: Literal["zero", "kept"] = switch(
-        "zero",
-        "Adam's moments and step counts of a replaced unit's weights (optimiser: adam only)",
-        paper="not mentioned",
-        code="zero; kept in reinforcement learning, where the optimiser has no step counts for single weights",
     )
     adam_bias_correction: Literal["standard", "gnt_bug"] = switch(
         "standard",
@@ -100,7 +98,9 @@ class Settings(_moments.Settings):
 def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
     """Per hidden layer: utility, mean activation and age [r, h], and the fraction saved up [r]."""
     state: State = {"optimiser": backprop.velocity(settings, weights), "algorithm": {}}
-    if settings.optimiser == "adam":
+    if settings.optimiser == "plain_adam":
+        state["optimiser"] = adam.init(settings, networks, weights)["optimiser"]
+    elif settings.optimiser == "adam":
         state["optimiser"] = {
             kind: {name: torch.zeros_like(w) for name, w in weights.items()}
             for kind in ("first_moment", "second_moment", "age")
@@ -121,7 +121,10 @@ def update(
     settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
     """One gradient step; then every unit is tested, and the least useful start afresh."""
-    descend(settings, state, gradients, rate)
+    if settings.optimiser == "plain_adam":
+        adam.update(settings, networks, state, gradients, features, clock, rate)
+    else:
+        descend(settings, state, gradients, rate)
     replace(settings, networks, state, features, clock)
 
 
@@ -285,8 +288,10 @@ def renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, f
     if settings.bias_transfer == "on":
         mean = _mean(settings, state["algorithm"][layer.key])
         _renewal.transfer_bias(layer, state["weights"], mean, chosen, due)
-    way = settings.renewed_moments if settings.optimiser == "adam" else settings.renewed_velocity
-    forgotten = tuple(state["optimiser"]) if way == "zero" else ()
+    forgotten = tuple(
+        kind for kind in state["optimiser"] if kind != "velocity" or settings.renewed_velocity == "zero"
+    )
+    forgotten = () if settings.optimiser == "plain_adam" else forgotten
     own = ("utility", "mean_feature", "age")
     own = own[1:] if settings.utility_average == "running_sum" else own
     _renewal.renew(layer, state, chosen, due, fresh, forgotten, own)

@@ -1,4 +1,4 @@
-"""ReDo (Sokar et al. 2023): units whose activity is a small share of their layer's are drawn afresh every so many steps.
+"""ReDo (Sokar et al. 2023): every so many steps units start afresh whose activity is a small share of their layer's.
 
 Nature 2024 ran it on Adam with weight decay (Extended Data Fig. 5b). With `score: gradient` it is ReGraMa (Liu et al.
 2025): the share is that of the gradients of a unit's incoming weights.
@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from perennial.lazy import torch
 from perennial.learning.algorithms import Clock, State, _moments, _periods, _renewal, adam
 from perennial.settings import switch
 

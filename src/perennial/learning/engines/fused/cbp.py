@@ -55,7 +55,6 @@ KNOWS = {
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),
     "renewed_velocity": ("kept", "zero"),
-    "renewed_moments": ("zero",),
     "adam_bias_correction": ("standard", "gnt_bug"),
 }
 DESCENT = 9  # place of the gradient step's own arrays

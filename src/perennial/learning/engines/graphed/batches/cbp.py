@@ -18,7 +18,6 @@ KNOWS = {
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),
     "renewed_velocity": ("kept", "zero"),
-    "renewed_moments": ("zero",),
     "adam_bias_correction": ("standard", "gnt_bug"),
 }
 
