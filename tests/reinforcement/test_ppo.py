@@ -23,7 +23,7 @@ CBP = {
     **ADAM, "name": "cbp", "optimiser": "plain_adam", "utility": "contribution", "fraction": "bernoulli",
     "replacement_rate": 0.05, "maturity_threshold": 5,
 }  # fmt: skip
-REDO = {**ADAM, "name": "redo", "threshold": 0.5, "period": 3}
+REDO = {**ADAM, "name": "redo", "optimiser": "adam", "threshold": 0.5, "period": 3}
 SMALL = {"rollout": 64, "batch_size": 16, "epochs": 2, "window": 20}
 MEASURES = {
     "episodic_return": 100, "seldom_active_units": 60, "stable_rank_of_last": 60,

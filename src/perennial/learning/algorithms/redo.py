@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from perennial.learning.algorithms import Clock, State, _moments, _periods, _renewal, adam
+from perennial.learning.algorithms import Clock, State, _descent, _periods, _renewal
 from perennial.settings import switch
 
 SMALL = {"activation": 1e-9, "gradient": 1e-8}  # added to the layer's mean
 NEUTRAL = {"period": 0}
 
 
-class Settings(_moments.Settings):
-    """Hyper-parameters of ReDo on Adam."""
+class Settings(_descent.Settings):
+    """Hyper-parameters of ReDo."""
 
     threshold: float = Field(0.1, description="units whose score is at most this are drawn afresh (tau)")
     period: int = Field(100, ge=0, description="steps between two resets (f); 0: never")
@@ -27,23 +27,25 @@ class Settings(_moments.Settings):
     )
     renewed_moments: Literal["kept", "zero"] = switch(
         "kept",
-        "Adam's moments of the weights of a unit that is drawn afresh; the step count goes on",
+        "what the optimiser remembers of the weights of a unit that is drawn afresh: moments and step counts, velocity",
         paper="not mentioned; ReDo's authors set them to zero",
         code="kept",
     )
 
 
 def init(settings: Settings, networks: Any, weights: dict[str, Any]) -> State:
-    """Adam's moments, and the count of steps [r]."""
-    state = adam.init(settings, networks, weights)
-    return {**state, "algorithm": {"step": _periods.count(weights)}}
+    """What the optimiser remembers, and the count of steps [r]."""
+    return {
+        "optimiser": _descent.begin(settings, weights),
+        "algorithm": {"step": _periods.count(weights)},
+    }
 
 
 def update(
     settings: Settings, networks: Any, state: State, gradients: Any, features: Any, clock: Clock, rate: Any
 ) -> None:
-    """One Adam step; when it is time, units of low score start afresh."""
-    adam.update(settings, networks, state, gradients, features, clock, rate)
+    """One gradient step; when it is time, units of low score start afresh."""
+    _descent.descend(settings, state, gradients, rate)
     now = _periods.tick(state["algorithm"]["step"], settings.period)
     if _periods.nothing(now):
         return
@@ -54,7 +56,7 @@ def update(
     ]
     chosen = [_renewal.all_units(layer, state["weights"]) for layer in layers]
     fresh = _renewal.fresh_weights(layers, state["weights"], chosen, clock)
-    memories = ("first_moment", "second_moment") if settings.renewed_moments == "zero" else ()
+    memories = tuple(state["optimiser"]) if settings.renewed_moments == "zero" else ()
     for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
         _renewal.renew(layer, state, *of_layer, memories, ())
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Fig. 3c: an ant on ground of changing friction"
-CAPTION = "Friction changes every 2 million steps. Means over 100,000 steps. Lines: seeds' mean, with its 95 % interval."
+CAPTION = "Friction changes every 2 million steps. Bins of 100,000 steps. Lines: seeds' mean, with its 95 % interval."
 
 
 def needs(study) -> list[tuple[str, str]]:
