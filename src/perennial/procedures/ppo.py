@@ -266,7 +266,7 @@ def need(settings: dict[str, Any]) -> Need:
 
 
 def cost(settings: dict[str, Any]) -> Cost:
-    """Updates of the whole rollouts.
+    """Steps of the environment; the updates of whole rollouts are part of them.
 
     Raises:
         Unfit: see `check`.
@@ -275,9 +275,7 @@ def cost(settings: dict[str, Any]) -> Cost:
     check(settings, options)
     shapes = [shape for network in _networks(settings).values() for shape in network.shapes]
     weights = sum(map(math.prod, shapes))
-    rounds = settings["length"] // options.rollout
-    updates = rounds * options.epochs * (options.rollout // options.batch_size)
-    return Cost(updates, 2 * COPIES * weights * np.dtype(settings["precision"]).itemsize, weights)
+    return Cost(settings["length"], 2 * COPIES * weights * np.dtype(settings["precision"]).itemsize, weights)
 
 
 def start(group: Group) -> PPO:
