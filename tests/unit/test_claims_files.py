@@ -69,7 +69,7 @@ def test_csv_and_json(files, tmp_path):
     text = csv_path.read_text()
     assert text.splitlines()[0] == "id,experiment,n,estimate,low,high,published,verdict,parts,settled_by"
     rows = list(csv.DictReader(text.splitlines()))
-    assert [row["id"] for row in rows] == [*FIGURE_CLAIMS, "S9", "S10", "S12"]
+    assert [row["id"] for row in rows] == [*FIGURE_CLAIMS, "S9", "S10", "S12", "S13"]
     first = rows[0]
     assert first["n"] == "6" and first["published"] == "0.826" and first["verdict"] == REPRODUCED
     assert len(first["estimate"].lstrip("0.")) <= 6

@@ -19,7 +19,7 @@ def singular_values(phi: np.ndarray) -> np.ndarray:
         phi: [..., b, h] activations.
 
     Returns:
-        [..., min(b, h)] float64; values under TOLERANCE times the largest are 0.
+        [..., min(b, h)] float64; values under TOLERANCE times the largest are 0. NaN where activations are not finite.
     """
     *stack, b, h = phi.shape
     live = phi.reshape(-1, h).any(axis=0)  # a unit that is silent everywhere adds a value of 0, and much work
@@ -27,6 +27,8 @@ def singular_values(phi: np.ndarray) -> np.ndarray:
     wide = b < phi.shape[-1]
     gram = phi @ phi.swapaxes(-1, -2) if wide else phi.swapaxes(-1, -2) @ phi  # [..., n, n]
     values = np.zeros((*stack, min(b, h)))
+    if not np.isfinite(gram).all():  # a run that diverged has no ranks
+        return np.full_like(values, np.nan)
     found = np.sqrt(np.clip(np.linalg.eigvalsh(gram)[..., ::-1], 0, None))
     values[..., : found.shape[-1]] = found
     return np.where(values > TOLERANCE * values[..., :1], values, 0.0)
@@ -40,7 +42,7 @@ def effective_rank(values: np.ndarray) -> np.ndarray:
     total = values.sum(-1, keepdims=True)
     p = np.divide(values, total, out=np.zeros_like(values), where=total > 0)
     entropy = -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
-    return np.where(total[..., 0] > 0, np.exp(entropy), 0.0)
+    return np.where(total[..., 0] > 0, np.exp(entropy), 0.0 * total[..., 0])
 
 
 def stable_rank(values: np.ndarray, share: float = 0.99) -> np.ndarray:
@@ -50,4 +52,20 @@ def stable_rank(values: np.ndarray, share: float = 0.99) -> np.ndarray:
     """
     total = values.sum(-1, keepdims=True)
     below = np.cumsum(values, axis=-1) <= share * total
-    return np.where(total[..., 0] > 0, np.minimum(below.sum(-1) + 1, values.shape[-1]), 0)
+    return np.where(total[..., 0] > 0, np.minimum(below.sum(-1) + 1, values.shape[-1]), 0.0 * total[..., 0])
+
+
+def rank(values: np.ndarray) -> np.ndarray:
+    """Number of values that are not 0: [..., n] -> [...]."""
+    return np.where(np.isnan(values).any(-1), np.nan, (values > 0).sum(-1))
+
+
+def approximate_rank(values: np.ndarray, share: float = 0.99) -> np.ndarray:
+    """Smallest k whose k largest squared singular values hold at least `share` of their sum: [..., n] -> [...].
+
+    0 for an all-zero matrix (Yang et al. 2019).
+    """
+    squares = values**2
+    total = squares.sum(-1, keepdims=True)
+    below = np.cumsum(squares, axis=-1) < share * total
+    return np.where(total[..., 0] > 0, np.minimum(below.sum(-1) + 1, values.shape[-1]), 0.0 * total[..., 0])
