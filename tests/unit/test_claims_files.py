@@ -154,7 +154,7 @@ def test_ledger_gathers_what_is_there(files, tmp_path):
     judge(files, folder)
     judge({}, folder, DIGITS)
     rows = records.ledger(folder)
-    assert [row["experiment"] for row in rows] == [DIGITS] * 9 + [REGRESSION] * 11
+    assert [row["experiment"] for row in rows] == [DIGITS] * 9 + [REGRESSION] * 12
     assert {row["verdict"] for row in rows[:9]} == {NOT_RUN}
     records.write_ledger(folder, tmp_path / "claims.csv")
     assert list(csv.DictReader((tmp_path / "claims.csv").open())) == rows

@@ -93,6 +93,17 @@ def test_a_network_of_dead_units_has_rank_zero():
     assert _spectrum.effective_rank(values) == 0 and _spectrum.stable_rank(values) == 0
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_matrix_that_is_not_finite_has_rank_nan_and_its_neighbours_keep_theirs(broken):
+    stack = np.stack([with_spectrum([2.0, 1, 1, 0], 50, 4)] * 2)
+    stack[0, 3, 2] = broken
+    values = _spectrum.singular_values(stack)
+    alone = _spectrum.singular_values(stack[1])
+    for rank in (_spectrum.effective_rank, _spectrum.stable_rank):
+        assert np.isnan(rank(values)[0])
+        assert rank(values)[1] == rank(alone) > 0
+
+
 def test_twin_units_share_a_dimension():
     one = np.random.default_rng(2).normal(size=(30, 1))
     values = _spectrum.singular_values(np.repeat(one, 8, axis=1).astype(np.float32))
