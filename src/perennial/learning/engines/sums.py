@@ -65,8 +65,12 @@ def _sums(places: list[tuple[int, int]], to_stride: int, from_stride: int, step:
                 context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True)
             ]
-            vector = ir.VectorType(context.get_value_type(signature.args[0].dtype), LANES)
-            _emit(builder, vector, offsets, step, *given)
+            kind = vectors.Vector(signature.args[0].dtype)
+
+            def fused(*values: Any) -> Any:
+                return vectors.operation("fma")(context, builder, kind, values)
+
+            _emit(builder, context.get_value_type(kind), fused, offsets, step, *given)
             return context.get_dummy_value()
 
         return types.void(to, at, source, starts, factors, terms), generate
@@ -75,8 +79,8 @@ def _sums(places: list[tuple[int, int]], to_stride: int, from_stride: int, step:
 
 
 def _emit(
-    builder: Any, vector: Any, offsets: list, step: int, to: Any, at: Any, source: Any, starts: Any, factors: Any,
-    terms: Any,
+    builder: Any, vector: Any, fused: Callable, offsets: list, step: int,
+    to: Any, at: Any, source: Any, starts: Any, factors: Any, terms: Any,
 ) -> None:  # fmt: skip
     """Load the sums, go through the terms, store the sums."""
     word = ir.IntType(64)
@@ -99,7 +103,7 @@ def _emit(
     start = builder.mul(builder.load(builder.gep(starts, [k])), word(step))
     factor = _everywhere(builder, vector, builder.load(builder.gep(factors, [k])))
     new = [
-        vectors.fused(builder, factor, builder.load(there(source, start, offset), align=size), so_far)
+        fused(factor, builder.load(there(source, start, offset), align=size), so_far)
         for (_, offset), so_far in zip(offsets, sums, strict=True)
     ]
     following = builder.add(k, word(1))

@@ -149,7 +149,7 @@ def number(typing, x, value):
     return function(_same, lambda context, builder, kind, values: values[1])(x, value)
 
 
-def _call(name: str) -> Callable:
+def operation(name: str) -> Callable:
     """An operation of LLVM that is exact, or rounded once as IEEE 754 demands."""
 
     def emit(context: Any, builder: Any, kind: Any, values: Any) -> Any:
@@ -171,19 +171,19 @@ def _intrinsic(module: Any, name: str, data: Any, count: int) -> Any:
 @intrinsic
 def fma(typing, a, b, c):
     """a b + c, rounded once."""
-    return function(_same, _call("fma"))(a, b, c)
+    return function(_same, operation("fma"))(a, b, c)
 
 
 @intrinsic
 def square_root(typing, x):
     """The square root."""
-    return function(_same, _call("sqrt"))(x)
+    return function(_same, operation("sqrt"))(x)
 
 
 @intrinsic
 def absolute(typing, x):
     """The magnitude."""
-    return function(_same, _call("fabs"))(x)
+    return function(_same, operation("fabs"))(x)
 
 
 @intrinsic

@@ -8,7 +8,6 @@ weight layer l.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,21 +15,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from perennial.learning.engines import elementary
 from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.fused import rows
-from perennial.learning.engines.vectors import fma, load, number, total
+from perennial.learning.engines.vectors import LANES, fma, load, number, total
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, padded
 from perennial.learning.networks.mlp import LEAK
 
 # Bound by `compile_loop`; named here so that the template reads as a function.
-begin = end = load = forward = backward = judge = None
+begin = end = show = forward = backward = judge = None
 
 
 def online(net, own, work, table, order, places, targets, seed, task, first_step, performance):
     """Show the examples `order` of one task, one at a time; fill performance [steps]."""
     for step in range(order.shape[0]):
         example = order[step]
-        load(work, table, places, example)
+        show(work, table, places, example)
         begin(own)
         forward(net, work)
         performance[step] = judge(work, targets[example])
@@ -49,7 +49,7 @@ def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
         label,
         begin=hooks.begin,
         end=hooks.end,
-        load=_load(layout, hooks.dense),
+        show=_show(layout, hooks.dense),
         judge=_judge(layout),
         forward=in_turn(forwards),
         backward=in_turn(backwards),
@@ -57,19 +57,19 @@ def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
 
 
 @cache
-def _load(layout: Layout, dense: bool) -> Callable:
+def _show(layout: Layout, dense: bool) -> Callable:
     """Put an example's inputs in place; `table` and `places` as `trainer.py` makes them."""
     inputs, zero = layout.sizes[0], layout.number(0)
     all_read = dense or layout.leads[0] == 1  # the zeros too
 
     @njit(**INNER)
-    def load_all(work, table, places, example):
+    def show_all(work, table, places, example):
         h = work[0]
         for i in range(table.shape[1]):
             h[0, i] = table[example, i]
 
     @njit(**INNER)
-    def load_sparse(work, table, places, example):
+    def show_sparse(work, table, places, example):
         start, column, value = table
         h, _slope, _z, _delta, active, values, count = work
         if all_read:
@@ -83,7 +83,7 @@ def _load(layout: Layout, dense: bool) -> Callable:
             n += 1
         count[0] = n
 
-    return load_sparse if layout.skips[0] else load_all
+    return show_sparse if layout.skips[0] else show_all
 
 
 @cache
@@ -105,7 +105,7 @@ def _forward(layout: Layout, layer: int) -> Callable:
         h, z = work[0], work[2]
         for o in range(outputs):
             s = number(load(h, at), zero)
-            for i in range(0, length, 8):
+            for i in range(0, length, LANES):
                 s = fma(load(w, o * length + i), load(h, at + i), s)
             z[layer, o] = b[o] + total(s)
 
@@ -182,7 +182,8 @@ def _backward(layout: Layout, hooks: Hooks, layer: int) -> Callable:
 @cache
 def _judge(layout: Layout) -> Callable:
     """Performance before the update, and the delta of the output layer (the gradient of the loss)."""
-    layer, outputs, two, one = layout.layers - 1, layout.sizes[-1], layout.number(2), layout.number(1)
+    layer, outputs, lead = layout.layers - 1, layout.sizes[-1], layout.leads[-1]
+    zero, one, two, at = *map(layout.number, (0, 1, 2)), layer * layout.width
 
     @njit(**INNER)
     def squared_error(work, target):
@@ -198,12 +199,14 @@ def _judge(layout: Layout) -> Callable:
         for i in range(1, outputs):
             if z[layer, i] > z[layer, best]:
                 best = i
-        total = z[layer, 0] - z[layer, 0]
         for i in range(outputs):
-            delta[layer, i] = math.exp(z[layer, i] - z[layer, best])
-            total += delta[layer, i]
+            delta[layer, i] = elementary.exp(z[layer, i] - z[layer, best])
+        s = number(load(delta, at), zero)
+        for i in range(0, lead, LANES):
+            s = s + load(delta, at + i)
+        share = one / total(s)
         for i in range(outputs):
-            delta[layer, i] /= total
+            delta[layer, i] *= share
         delta[layer, target] -= one
         return 1.0 if best == target else 0.0
 
@@ -213,7 +216,7 @@ def _judge(layout: Layout) -> Callable:
 @cache
 def _activation(layout: Layout) -> Callable:
     """z -> (activation, slope)."""
-    zero, one, two, leak = (layout.number(n) for n in (0, 1, 2, LEAK))
+    zero, one, leak = (layout.number(n) for n in (0, 1, LEAK))
 
     @njit(**INNER)
     def relu(z):
@@ -225,24 +228,24 @@ def _activation(layout: Layout) -> Callable:
 
     @njit(**INNER)
     def tanh(z):
-        t = one - two / (math.exp(two * z) + one)
+        t = elementary.tanh(z)
         return t, one - t * t
 
     @njit(**INNER)
     def sigmoid(z):
-        s = one / (one + math.exp(-z))
+        s = one / (one + elementary.exp(-z))
         return s, s * (one - s)
 
     @njit(**INNER)
     def elu(z):
         if z > zero:
             return z, one
-        e = math.expm1(z)
+        e = elementary.expm1(z)
         return e, e + one
 
     @njit(**INNER)
     def swish(z):
-        s = one / (one + math.exp(-z))
+        s = one / (one + elementary.exp(-z))
         return z * s, s + z * s * (one - s)
 
     known = {f.__name__: f for f in (relu, leaky_relu, tanh, sigmoid, elu, swish)}
