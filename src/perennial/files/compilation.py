@@ -77,7 +77,7 @@ def cache_folder() -> Path:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).parents[1]
-    engines = ("learning/engines/fused", "learning/engines/pooled")
+    engines = ("learning/engines/fused", "learning/engines/lanes", "learning/engines/pooled")
     lenders = ("learning/networks", "learning/algorithms")  # of constants
     for folder in ("learning/engines", *engines, "streams", *lenders):
         for path in sorted(package.glob(f"{folder}/*.py")):

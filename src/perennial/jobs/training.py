@@ -1,7 +1,7 @@
 """Train one block of seeds of one variant and write its run file.
 
-Parallelism is over runs: some engines train each run by itself on a thread, the others train all runs of
-the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
+Parallelism is over runs: some engines train each run by itself on a thread, or eight in the lanes of a vector; the
+others train all runs of the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
 and started again. The loop, the checkpoints and the progress are here; what is computed is the course's.
 """
 
@@ -49,7 +49,7 @@ def train_block(
         dataset: file of the problem's data set, if it has one.
         engine: auto, or a name in `engines.NAMES`.
         device: auto, cpu or cuda.
-        threads: runs trained at the same time (engines fused and pooled).
+        threads: groups of runs trained at the same time (engines for the CPU that have groups, `engines.GROUPS`).
         code: hash of the code that determines the runs.
         experiment, variant: what the runs are of; their file and their checkpoints say so.
         label: name for progress lines.
@@ -109,8 +109,8 @@ def train(
     """Train and return what was measured and the last state, runs in the order of `seeds`."""
     met = sequences.read([Path(path) for path in sequence_files], seeds)
     data = datasets.read(Path(dataset)) if dataset else None
-    one_by_one = engine in engines.ONE_BY_ONE
-    parts = [[k] for k in range(len(seeds))] if one_by_one else [list(range(len(seeds)))]
+    size = engines.GROUPS.get(engine, len(seeds))
+    parts = [list(range(len(seeds)))[first : first + size] for first in range(0, len(seeds), size)]
     kept = kept or checkpoint.Checkpoints(None, {})
     keepers = kept.groups([[seeds[k] for k in part] for part in parts])
     start = registry.module("procedures", settings["procedure"]["name"]).start

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit
 from numba.core import types
 from numba.core.typing.templates import signature
@@ -105,7 +104,7 @@ def _parts(kind: Any) -> tuple[Callable, float, float]:
 
 
 def exp(x: Any) -> Any:
-    """e^x; 0 where it is below the smallest normal number, infinite from 2^127.5 or 2^1023.5 on. In compiled code only."""
+    """e^x; 0 below the smallest normal number, infinite from 2^127.5 or 2^1023.5 on. In compiled code only."""
     raise NotImplementedError
 
 

@@ -110,6 +110,17 @@ def _register(sign: Any, result: Callable, emit: Callable) -> None:
         return emit(builder, own.args[0].of, *values)
 
 
+@infer_global(operator.neg)
+class _Negation(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        return signature(args[0], args[0]) if isinstance(args[0], Vector) else None
+
+
+@lower_builtin(operator.neg, Vector)
+def _negate(context: Any, builder: Any, own: Any, values: Any) -> Any:
+    return builder.fneg(values[0])
+
+
 def _arithmetic(floats: str, integers: str) -> Callable:
     def emit(builder: Any, element: Any, a: Any, b: Any) -> Any:
         return getattr(builder, floats if isinstance(element, types.Float) else integers)(a, b)
@@ -264,6 +275,22 @@ def store(typing, array, at, value):
         return context.get_dummy_value()
 
     return signature(types.void, array, types.intp, value), generate
+
+
+@intrinsic
+def look_up(typing, table, at):
+    """The entries of an array at eight places; nothing checks them."""
+    vector = Vector(table.dtype)
+
+    def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
+        data, places = context.make_array(table)(context, builder, values[0]).data, values[1]
+        found, index = ir.Constant(context.get_value_type(vector), ir.Undefined), ir.IntType(32)
+        for lane in range(LANES):
+            place = builder.extract_element(places, index(lane))
+            found = builder.insert_element(found, builder.load(builder.gep(data, [place])), index(lane))
+        return found
+
+    return signature(vector, table, at), generate
 
 
 @lower_cast(Vector, Vector)

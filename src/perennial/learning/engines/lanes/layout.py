@@ -1,0 +1,133 @@
+"""How the arrays of eight runs lie in memory, and the hooks of a loop that is compiled for a given shape.
+
+All numbers of a kind (weights, moments, ages) lie in one flat array: eight runs side by side, and before that the
+layer's matrix as [o, i] and its biases, layer by layer. Fewer than eight runs are filled up with copies of the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.vectors import LANES
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape of a network, as constants for the compiler."""
+
+    sizes: tuple[int, ...]  # inputs, hidden layer if any, output
+    activation: str
+    dtype: str
+
+    @cached_property
+    def layers(self) -> int:
+        """Number of weight matrices."""
+        return len(self.sizes) - 1
+
+    @cached_property
+    def hidden(self) -> int:
+        """Units of the hidden layer; 0 where there is none."""
+        return sum(self.sizes[1:-1])
+
+    @cached_property
+    def count(self) -> int:
+        """Weights and biases of a run."""
+        return sum(i * o + o for i, o in zip(self.sizes, self.sizes[1:], strict=False))
+
+    @cached_property
+    def end(self) -> int:
+        """Place after the weights, where eight numbers may be put that mean nothing."""
+        return self.count * LANES
+
+    def start(self, layer: int, of_biases: bool = False) -> int:
+        """Place of a layer's matrix, or of its biases, in a flat array."""
+        shapes = list(zip(self.sizes, self.sizes[1:], strict=False))
+        before = sum(i * o + o for i, o in shapes[:layer])
+        return (before + (shapes[layer][0] * shapes[layer][1] if of_biases else 0)) * LANES
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """[count] place of each number in the order of the streams: a matrix as [i, o], then the biases."""
+        found = []
+        for layer, (i, o) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            matrix = self.start(layer) + np.arange(o * i).reshape(o, i).T * LANES  # [i, o]
+            found += [matrix.reshape(-1), self.start(layer, of_biases=True) + np.arange(o) * LANES]
+        return np.concatenate(found)
+
+    def pack(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """Arrays shaped like the weights, [r, ...] each, as one flat array."""
+        parts = []
+        for layer in range(self.layers):
+            parts += [
+                arrays[f"weight_{layer}"].transpose(2, 1, 0),
+                arrays[f"bias_{layer}"].T,
+            ]  # [o, i, r], [o, r]
+        flat = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+        return np.append(side_by_side(flat.astype(self.dtype, copy=False)), np.zeros(LANES, self.dtype))
+
+    def unpack(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """The inverse of `pack`, with eight runs."""
+        arrays = {}
+        for layer, (i, o) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            matrix, biases = self.start(layer), self.start(layer, of_biases=True)
+            w = flat[matrix:biases].reshape(o, i, LANES)
+            arrays[f"weight_{layer}"] = w.transpose(2, 1, 0).copy()  # [r, i, o]
+            arrays[f"bias_{layer}"] = flat[biases : biases + o * LANES].reshape(o, LANES).T.copy()  # [r, o]
+        return arrays
+
+
+def side_by_side(array: np.ndarray) -> np.ndarray:
+    """An array [..., r] of up to eight runs as a flat one of eight."""
+    last = array.shape[-1] - 1
+    return np.ascontiguousarray(array[..., np.minimum(np.arange(LANES), last)]).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """An algorithm's part of the loop, compiled functions on the flat array w of the weights.
+
+    move(own, w, at, a, b) moves the eight numbers at place `at`, whose gradient is a b; begin(own) opens a step;
+    end(own, w, h, seeds, task, step) closes it, h [unit] the flat array of activations. Compiled code is kept under
+    `name`, so settings that choose other functions must show in it.
+    """
+
+    name: str
+    move: Callable
+    begin: Callable
+    end: Callable
+
+
+@njit(**EXACT)
+def nothing(own: Any) -> None:
+    """A `begin` hook that does nothing."""
+
+
+@njit(**EXACT)
+def nothing_more(own: Any, w: Any, h: Any, seeds: Any, task: int, step: int) -> None:
+    """An `end` hook that does nothing."""
+
+
+def of_part(hooks: Hooks, part: int) -> Hooks:
+    """The hooks of an algorithm within another one, whose arrays are `own[part]`."""
+    moving, opening, closing = hooks.move, hooks.begin, hooks.end
+
+    @njit(**EXACT)
+    def move(own, w, at, a, b):
+        moving(own[part], w, at, a, b)
+
+    @njit(**EXACT)
+    def begin(own):
+        opening(own[part])
+
+    @njit(**EXACT)
+    def end(own, w, h, seeds, task, step):
+        closing(own[part], w, h, seeds, task, step)
+
+    return Hooks(hooks.name, move, begin, end)
