@@ -10,6 +10,7 @@ from numba import njit
 from perennial import streams
 from perennial.learning.algorithms._renewal import UNIT_STRIDE
 from perennial.learning.engines.fused.layout import INNER, Layout
+from perennial.learning.engines.fused.rows import take_one
 from perennial.learning.engines.vectors import LANES
 from perennial.learning.networks.mlp import bounds
 from perennial.streams.compiled import fill_uniforms
@@ -28,10 +29,9 @@ def place(layout: Layout, plane: int, layer: int) -> int:
 @njit(**INNER)
 def part(w, first, stride, start, count):
     """The sum of every eighth |w| from number `start` on, of `count` numbers that lie `stride` apart in its memory."""
-    numbers = w.reshape(w.size)
-    found = abs(numbers[first]) * 0
+    found = take_one(w, first) - take_one(w, first)
     for i in range(start, count, LANES):
-        found += abs(numbers[first + i * stride])
+        found += abs(take_one(w, first + i * stride))
     return found
 
 

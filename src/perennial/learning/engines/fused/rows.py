@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from numba import njit
+from numba import njit, types
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
 
 from perennial.learning.engines import sums
 from perennial.learning.engines.fused.layout import INNER, Layout
@@ -32,16 +34,27 @@ class Access(NamedTuple):
     add_up: Callable
 
 
-@njit(**INNER)
-def take_one(array, at):
-    """The number at a place of a contiguous array's memory."""
-    return array.reshape(array.size)[at]
+@intrinsic
+def take_one(typing, array, at):
+    """The number at a place of a contiguous array's memory, as `load` takes eight."""
+
+    def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
+        data = context.make_array(array)(context, builder, values[0]).data
+        return builder.load(builder.gep(data, [values[1]]))
+
+    return signature(array.dtype, array, types.intp), generate
 
 
-@njit(**INNER)
-def put_one(array, at, value):
-    """Put a number there."""
-    array.reshape(array.size)[at] = value
+@intrinsic
+def put_one(typing, array, at, value):
+    """Put a number there, as `store` puts eight."""
+
+    def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
+        data = context.make_array(array)(context, builder, values[0]).data
+        builder.store(context.cast(builder, values[2], value, array.dtype), builder.gep(data, [values[1]]))
+        return context.get_dummy_value()
+
+    return signature(types.void, array, types.intp, value), generate
 
 
 @njit(**INNER)
