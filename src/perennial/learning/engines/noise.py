@@ -47,7 +47,9 @@ def _words(typing, wide):
     def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
         halves = builder.bitcast(values[0], ir.VectorType(ir.IntType(32), 2 * LANES))
         places = [2 * EVEN_FIRST.index(block) for block in range(LANES)]
-        return builder.shuffle_vector(halves, halves, ir.Constant(ir.VectorType(ir.IntType(32), LANES), places))
+        return builder.shuffle_vector(
+            halves, halves, ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
+        )
 
     return signature(WORD, wide), generate
 
@@ -80,7 +82,9 @@ rounds = _rounds(ROUNDS)
 def blocks(purpose, seed, task, step, layer, first):
     """The four words of eight Philox blocks, from number `first` on: four times uint32 [8]."""
     numbers = _numbers(np.uint64(first))
-    return rounds(numbers, np.uint64(layer), np.uint64(step), np.uint64(task), np.uint64(purpose), np.uint64(seed))
+    return rounds(
+        numbers, np.uint64(layer), np.uint64(step), np.uint64(task), np.uint64(purpose), np.uint64(seed)
+    )
 
 
 @njit(**INNER)

@@ -62,7 +62,9 @@ def _sums(places: list[tuple[int, int]], to_stride: int, from_stride: int, step:
     def sums(typing, to, at, source, starts, factors, terms):
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             given = [
-                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                context.make_array(kind)(context, builder, value).data
+                if isinstance(kind, types.Array)
+                else value
                 for kind, value in zip(signature.args, arguments, strict=True)
             ]
             kind = vectors.Vector(signature.args[0].dtype)

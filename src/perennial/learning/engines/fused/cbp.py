@@ -19,6 +19,7 @@ from perennial import streams
 from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines import counting
 from perennial.learning.engines.fused import aged_adam, backprop, renewal
+from perennial.learning.engines.fused.backprop import descend
 from perennial.learning.engines.fused.layout import (
     CUT,
     INNER,
@@ -44,7 +45,6 @@ from perennial.learning.engines.fused.renewal import (
     UTILITY,
     place,
 )  # fmt: skip
-from perennial.learning.engines.fused.backprop import descend
 from perennial.learning.engines.fused.rows import access
 from perennial.learning.engines.fused.utilities import KINDS, RANDOM, utility
 from perennial.learning.engines.vectors import LANES, absolute, fma, load, number, store
@@ -215,7 +215,12 @@ def _refresh(layout: Layout, layer: int) -> Callable:
 
 def _test(layout: Layout, layer: int) -> Callable:
     """Move ages, means and utilities of one hidden layer, eight units at a time; then choose those to renew."""
-    n, lead, choose, of_unit = layout.sizes[layer + 1], layout.leads[layer], _choose(layout, layer), utility(layout)
+    n, lead, choose, of_unit = (
+        layout.sizes[layer + 1],
+        layout.leads[layer],
+        _choose(layout, layer),
+        utility(layout),
+    )
     share_in, share_out = (layout.number(1 / layout.sizes[layer + k]) for k in (0, 2))
     above = (layer + 1) * layout.width
     means, utilities, incomings, outgoings, correcteds = (

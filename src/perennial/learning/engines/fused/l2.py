@@ -11,8 +11,8 @@ from numba import njit
 from perennial.learning.algorithms.l2 import Settings
 from perennial.learning.engines.fused.backprop import unpack, unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
-from perennial.learning.engines.vectors import fma
 from perennial.learning.engines.fused.rows import sweep, sweep_biases
+from perennial.learning.engines.vectors import fma
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
 

@@ -18,8 +18,8 @@ from numba import njit
 from perennial.learning.engines import elementary
 from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.fused import rows
-from perennial.learning.engines.vectors import LANES, fma, load, number, total
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, padded
+from perennial.learning.engines.vectors import LANES, fma, load, number, total
 from perennial.learning.networks.mlp import LEAK
 
 # Bound by `compile_loop`; named here so that the template reads as a function.
@@ -89,9 +89,16 @@ def _show(layout: Layout, dense: bool) -> Callable:
 @cache
 def _forward(layout: Layout, layer: int) -> Callable:
     """z = b + sum of the rows of active inputs; then the activation, unless it is the last layer."""
-    lead, skip, outputs, at = layout.leads[layer], layout.skips[layer], layout.sizes[layer + 1], layer * layout.width
+    lead, skip, outputs, at = (
+        layout.leads[layer],
+        layout.skips[layer],
+        layout.sizes[layer + 1],
+        layer * layout.width,
+    )
     zero, add, activate = layout.number(0), rows.add(layout, layer), _activate(layout, layer)
-    length = layout.lengths[0] if layer == 0 else padded(layout.sizes[layer])  # of what is multiplied, where that is done
+    length = (
+        layout.lengths[0] if layer == 0 else padded(layout.sizes[layer])
+    )  # of what is multiplied, where that is done
 
     @njit(**INNER)
     def sum_rows(w, b, work):
