@@ -39,7 +39,7 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> tuple:
     moments = [layout.pack(optimiser[kind] if optimiser else zero) for kind in KINDS]
     tables = scales_and_roots(settings, layout.dtype)
     return (
-        np.array(rates(settings), layout.dtype),
+        layout.numbers(*rates(settings)),
         tables,
         steps,
         np.empty(2 * LANES, layout.dtype),
@@ -67,7 +67,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     moved = step()
 
     @njit(**EXACT)
-    def move(own, w, at, a, b):
+    def move(own, w, at, a, b, exact):
         rates, _tables, _steps, now, first, second = own
         new, m, v = moved(
             rates, load(w, at), load(first, at), load(second, at), a * b, load(now, 0), load(now, LANES)
