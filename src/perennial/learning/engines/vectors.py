@@ -171,26 +171,27 @@ def call(builder: Any, name: str, *values: Any) -> Any:
     )
 
 
-def _call(name: str) -> Callable:
+def operation(name: str) -> Callable:
+    """Such an operation on arguments of a compiled function, for `function`."""
     return lambda context, builder, kind, values: call(builder, name, *values)
 
 
 @intrinsic
 def fma(typing, a, b, c):
     """a b + c, rounded once."""
-    return function(_same, _call("fma"))(a, b, c)
+    return function(_same, operation("fma"))(a, b, c)
 
 
 @intrinsic
 def square_root(typing, x):
     """The square root."""
-    return function(_same, _call("sqrt"))(x)
+    return function(_same, operation("sqrt"))(x)
 
 
 @intrinsic
 def absolute(typing, x):
     """The magnitude."""
-    return function(_same, _call("fabs"))(x)
+    return function(_same, operation("fabs"))(x)
 
 
 @intrinsic

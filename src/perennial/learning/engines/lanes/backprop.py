@@ -7,7 +7,7 @@ from typing import Any
 from numba import njit
 
 from perennial.learning.algorithms.backprop import Settings
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.fused.backprop import unpack, unsupported
 from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing, nothing_more
 from perennial.learning.engines.vectors import fma, load, store
@@ -25,7 +25,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     return Hooks("backprop", move, nothing, nothing_more)
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def move(own, w, at, a, b, exact):
     """For algorithms whose rates start with the step size."""
     c, old = own[0][0] * a, load(w, at)

@@ -11,13 +11,13 @@ from numba import njit, types
 
 from perennial import streams
 from perennial.learning.algorithms.cbp import Settings
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
+from perennial.learning.engines.draws import block, uniform
 from perennial.learning.engines.fused import cbp as fused
 from perennial.learning.engines.fused.moments import corrections
-from perennial.learning.engines.fused.utilities import KINDS, RANDOM
+from perennial.learning.engines.fused.utilities import KINDS, RANDOM, utility
 from perennial.learning.engines.lanes import renewal
 from perennial.learning.engines.lanes.backprop import move
-from perennial.learning.engines.lanes.draws import block, uniform
 from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing, side_by_side
 from perennial.learning.engines.lanes.sums import magnitudes
 from perennial.learning.engines.vectors import (
@@ -25,6 +25,7 @@ from perennial.learning.engines.vectors import (
     absolute,
     any_lane,
     converter,
+    fma,
     load,
     look_up,
     number,
@@ -80,7 +81,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     test, due = _test(settings, layout), _due(settings, layout)
     renew = renewal.renew(settings, layout)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         if due(own, test(own, w, h), seeds, task, step):
             renew(own, w, seeds, task, step)
@@ -88,7 +89,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     return Hooks("_".join(("cbp", *choices)), move, nothing, end if layout.hidden else _no_units)
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def _no_units(own, w, h, seeds, task, step):
     return
 
@@ -96,25 +97,30 @@ def _no_units(own, w, h, seeds, task, step):
 def _test(settings: Settings, layout: Layout) -> Callable:
     """test(own, w, h): move ages, means and utilities of all units; the number of mature ones of each run."""
     inputs, units, outputs = layout.sizes
-    out, of_unit, sums = layout.start(1), _utility(settings.utility), magnitudes(inputs, units)
+    out, of_unit, kind = layout.start(1), utility(layout), KINDS.index(settings.utility)
+    sums, share_in, share_out = (
+        magnitudes(inputs, units),
+        layout.number(1 / inputs),
+        layout.number(1 / outputs),
+    )
 
     def test_unit(j: int) -> Callable:
         at = j * LANES
 
-        @njit(**EXACT)
+        @njit(**INNER)
         def test(own, w, h, incoming):
             rates, _rate, maturity, table, utilities, means, ages, _saved = own
             age, last = load(ages, at) + np.int32(1), np.int32(table.shape[0] - 1)
             store(ages, at, age)
             active = load(h, at)
             eta, gain = number(active, rates[1]), number(active, rates[2])
-            mean = eta * load(means, at) + gain * active
+            mean = fma(eta, load(means, at), gain * active)
             store(means, at, mean)
             correction = look_up(table, where(age > last, number(age, last), age))
-            received = incoming[j] / number(active, inputs)
-            given = absolute(load(w, out + at)) / number(active, outputs)
-            y = of_unit(active, mean / correction, given, received)
-            store(utilities, at, eta * load(utilities, at) + gain * y)
+            received = share_in * incoming[j]
+            given = share_out * absolute(load(w, out + at))
+            y = of_unit(kind, active, mean / correction, given, received)
+            store(utilities, at, fma(eta, load(utilities, at), gain * y))
             return whole(age > maturity)
 
         return test
@@ -124,32 +130,17 @@ def _test(settings: Settings, layout: Layout) -> Callable:
         if j + 1 == units:
             return this
         others = from_unit(j + 1)
-        return njit(**EXACT)(
+        return njit(**INNER)(
             lambda own, w, h, incoming: this(own, w, h, incoming) + others(own, w, h, incoming)
         )
 
     tests = from_unit(0)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def test(own, w, h):
         return tests(own, w, h, sums(w))
 
     return test
-
-
-def _utility(kind: str) -> Callable:
-    """utility(h, mean, outgoing, incoming) of a unit; `mean` is of its h, the last two of its |w|."""
-    known = {
-        "contribution": lambda h, mean, outgoing, incoming: outgoing * absolute(h),
-        "zero_contribution": lambda h, mean, outgoing, incoming: outgoing * absolute(h - mean),
-        "adaptable_contribution": lambda h, mean, outgoing, incoming: (
-            outgoing * absolute(h - mean) / incoming
-        ),
-        "adaptation": lambda h, mean, outgoing, incoming: number(incoming, 1) / incoming,
-        "weight": lambda h, mean, outgoing, incoming: outgoing,
-        "feature_by_input": lambda h, mean, outgoing, incoming: absolute(h - mean) / incoming,
-    }
-    return njit(**EXACT)(known[kind])
 
 
 def _due(settings: Settings, layout: Layout) -> Callable:
@@ -160,7 +151,7 @@ def _due(settings: Settings, layout: Layout) -> Callable:
         layout.hidden,
     )
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def due(own, mature, seeds, task, step):
         rate, saved = own[1], own[7]
         ripe = double(mature)

@@ -7,7 +7,7 @@ from typing import Any
 from numba import njit
 
 from perennial.learning.algorithms.l2 import Settings
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.fused.backprop import unpack, unsupported
 from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing, nothing_more
 from perennial.learning.engines.vectors import fma, load, store
@@ -25,8 +25,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     return Hooks("l2", _move, nothing, nothing_more)
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def _move(own, w, at, a, b, exact):
-    step_size, lost = own[0]
-    c, old = step_size * a, load(w, at)
-    store(w, at, old - (fma(c, b, lost * old) if exact else lost * old + c * b))
+    (step_size, lost), old = own[0], load(w, at)
+    store(w, at, old - fma(lost, old, step_size * a * b))

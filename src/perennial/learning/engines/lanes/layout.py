@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.vectors import LANES
 
 
@@ -47,9 +47,13 @@ class Layout:
         before = sum(i * o + o for i, o in shapes[:layer])
         return (before + (shapes[layer][0] * shapes[layer][1] if of_biases else 0)) * LANES
 
+    def number(self, value: float) -> Any:
+        """A constant of the run's precision."""
+        return np.dtype(self.dtype).type(value)
+
     def numbers(self, *values: float) -> tuple:
-        """Constants of a run in its precision: the compiler need not fear that a store to an array changes them."""
-        return tuple(np.dtype(self.dtype).type(value) for value in values)
+        """Rates for the loop; not in an array, so that the compiler need not fear that a store changes them."""
+        return tuple(map(self.number, values))
 
     def pack(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
         """Arrays shaped like the weights, [r, ...] each, as one flat array; the last eight numbers mean nothing."""
@@ -94,12 +98,12 @@ class Hooks:
     end: Callable
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def nothing(own: Any) -> None:
     """A `begin` hook that does nothing."""
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def nothing_more(own: Any, w: Any, h: Any, seeds: Any, task: int, step: int) -> None:
     """An `end` hook that does nothing."""
 
@@ -108,15 +112,15 @@ def of_part(hooks: Hooks, part: int) -> Hooks:
     """The hooks of an algorithm within another one, whose arrays are `own[part]`."""
     moving, opening, closing = hooks.move, hooks.begin, hooks.end
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def move(own, w, at, a, b, exact):
         moving(own[part], w, at, a, b, exact)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def begin(own):
         opening(own[part])
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         closing(own[part], w, h, seeds, task, step)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from perennial.learning.engines.compiling import EXACT, in_turn, specialise
+from perennial.learning.engines.compiling import INNER, in_turn, specialise
 from perennial.learning.engines.elementary import exp, expm1, tanh
 from perennial.learning.engines.lanes.layout import Hooks, Layout
 from perennial.learning.engines.lanes.sums import gathered, products
@@ -28,7 +28,8 @@ def online(w, own, work, still, moving, words, targets, orders, seeds, task, fir
     """Show each run its own examples of one task; fill performance [r, steps].
 
     `words` [r, row] has the inputs of a row of the run's table as bits, `targets` [r, row] its target, `orders`,
-    a tuple over runs, the rows that are shown. Inputs `still` are the same in all rows, [i, r] side by side; `moving` are not.
+    a tuple over runs, the rows that are shown. Inputs `still` are the same in all rows, [i, r] side by side; `moving`
+    are not.
     """
     x, h, bits, wanted, errors = work
     runs, steps = performance.shape
@@ -57,10 +58,10 @@ def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
     label = f"lanes_{hooks.name}_{shape}_{layout.activation}_{layout.dtype}"
     learns = _learn(layout, hooks) if layout.hidden else _learn_linear(layout, hooks)
     functions = {"begin": hooks.begin, "end": hooks.end, "learn": learns, "show": _show}
-    return specialise(online, label, exact=True, **functions)
+    return specialise(online, label, **functions)
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def _show(bits, t, moving, x):
     """Put the inputs of step t in place."""
     word = load(bits, t * LANES)
@@ -85,11 +86,11 @@ def _learn(layout: Layout, hooks: Hooks) -> Callable:
 
     def of_unit(j: int) -> tuple[Callable, ...]:
         at = j * LANES
-        active = njit(**EXACT)(lambda z: activate(z[j])[0])
-        slope = njit(**EXACT)(lambda z: activate(z[j])[1])
-        delta = njit(**EXACT)(lambda w, above, slopes: load(w, out + at) * above * slopes[j])
-        upper = njit(**EXACT)(lambda own, w, h, above: move(own, w, out + at, h[j], above, False))
-        kept = njit(**EXACT)(lambda h, active: store(h, at, active[j]))
+        active = njit(**INNER)(lambda z: activate(z[j])[0])
+        slope = njit(**INNER)(lambda z: activate(z[j])[1])
+        delta = njit(**INNER)(lambda w, above, slopes: load(w, out + at) * above * slopes[j])
+        upper = njit(**INNER)(lambda own, w, h, above: move(own, w, out + at, h[j], above, False))
+        kept = njit(**INNER)(lambda h, active: store(h, at, active[j]))
         return active, slope, delta, upper, kept
 
     parts = list(zip(*map(of_unit, range(units)), strict=True))
@@ -97,7 +98,7 @@ def _learn(layout: Layout, hooks: Hooks) -> Callable:
     move_upper, keep = map(in_turn, parts[3:])
     move_lower = _lower(hooks.move, inputs, units, biases)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def learn(w, own, x, h, wanted, t, errors):
         z = incoming(w, 0, biases, x)
         active = actives(z)
@@ -118,7 +119,7 @@ def _learn_linear(layout: Layout, hooks: Hooks) -> Callable:
     inputs, bias = layout.sizes[0], layout.start(0, True)
     sums, move_all = products(inputs, 1), _lower(hooks.move, inputs, 1, bias)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def learn(w, own, x, h, wanted, t, errors):
         error = sums(w, 0, bias, x)[0] - load(wanted, t * LANES)
         store(errors, t * LANES, error * error)
@@ -131,16 +132,16 @@ def _lower(move: Callable, inputs: int, units: int, biases: int) -> Callable:
     """move_lower(own, w, x, delta): move the weights of the inputs, and the biases."""
 
     def column(j: int) -> Callable:
-        return njit(**EXACT)(lambda own, w, at, d, x: move(own, w, at + j * LANES, d[j], x, True))
+        return njit(**INNER)(lambda own, w, at, d, x: move(own, w, at + j * LANES, d[j], x, True))
 
     def bias(j: int) -> Callable:
-        return njit(**EXACT)(
+        return njit(**INNER)(
             lambda own, w, d: move(own, w, biases + j * LANES, number(d[j], 1.0), d[j], False)
         )
 
     row, bias_row = in_turn([column(j) for j in range(units)]), in_turn([bias(j) for j in range(units)])
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def move_lower(own, w, x, delta):
         for i in range(inputs):
             row(own, w, i * units * LANES, delta, load(x, i * LANES))
@@ -152,33 +153,33 @@ def _lower(move: Callable, inputs: int, units: int, biases: int) -> Callable:
 def activation(layout: Layout) -> Callable:
     """z -> (activation, slope), of numbers or of vectors."""
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def relu(z):
         zero = number(z, 0)
         return where(z > zero, z, zero), where(z > zero, number(z, 1), zero)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def leaky_relu(z):
         zero, leak = number(z, 0), number(z, LEAK)
         return where(z > zero, z, leak * z), where(z > zero, number(z, 1), leak)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def tanh_(z):
         t, one = tanh(z), number(z, 1)
         return t, one - t * t
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def sigmoid(z):
         one = number(z, 1)
         s = one / (one + exp(-z))
         return s, s * (one - s)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def elu(z):
         zero, one, e = number(z, 0), number(z, 1), expm1(z)
         return where(z > zero, z, e), where(z > zero, one, e + one)
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def swish(z):
         one = number(z, 1)
         s = one / (one + exp(-z))

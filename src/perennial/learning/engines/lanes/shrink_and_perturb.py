@@ -12,11 +12,11 @@ from numba import from_dtype, njit
 from perennial import streams
 from perennial.learning.algorithms.shrink_and_perturb import Settings, descent
 from perennial.learning.engines import fast_path
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
+from perennial.learning.engines.draws import block, box_muller
 from perennial.learning.engines.fused.backprop import unsupported
-from perennial.learning.engines.lanes.draws import block, box_muller
 from perennial.learning.engines.lanes.layout import Hooks, Layout, of_part
-from perennial.learning.engines.vectors import LANES, converter, load, store
+from perennial.learning.engines.vectors import LANES, converter, fma, load, store
 
 __all__ = ["KNOWS", "hooks", "pack", "unpack", "unsupported"]
 
@@ -44,7 +44,7 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
     step, add = of_part(fast_path("lanes", name).hooks(own, layout), DESCENT), _add(layout)
     count = layout.count
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         std = own[PERTURBATION][0]
         if std == 0:
@@ -67,9 +67,9 @@ def _add(layout: Layout) -> Callable:
     """add(w, number, std, noise): std noise on a number of every run; what is drawn beyond the last one is lost."""
     precise, count = converter(from_dtype(np.dtype(layout.dtype))), layout.count
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def add(w, n, std, noise):
         at = min(n, count) * LANES
-        store(w, at, load(w, at) + std * precise(noise))
+        store(w, at, fma(std, precise(noise), load(w, at)))
 
     return add

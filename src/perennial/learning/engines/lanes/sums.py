@@ -15,7 +15,7 @@ from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.vectors import LANES, Vector, call, place
 
 
@@ -110,6 +110,6 @@ def gathered(functions: list[Callable]) -> Callable:
     """A compiled function that returns the tuple of what the given ones return."""
     first, *others = functions
     if not others:
-        return njit(**EXACT)(lambda *arguments: (first(*arguments),))
+        return njit(**INNER)(lambda *arguments: (first(*arguments),))
     rest = gathered(others)
-    return njit(**EXACT)(lambda *arguments: (first(*arguments), *rest(*arguments)))
+    return njit(**INNER)(lambda *arguments: (first(*arguments), *rest(*arguments)))

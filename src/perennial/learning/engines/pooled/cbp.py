@@ -86,7 +86,7 @@ class Layer:
         )
         self.magnitude = specialise(magnitude, "pooled_magnitude")
         self.measure = specialise(measure, "pooled_measure")
-        self.number_due = specialise(number_due, "pooled_number_due", exact=True)
+        self.number_due = specialise(number_due, "pooled_number_due")
         self.activity = np.zeros((self.outgoing.shape[1], width), own.dtype)
         self.eta = own.dtype.type(settings.utility_decay)
         self.gain = own.dtype.type(1 - settings.utility_decay)
