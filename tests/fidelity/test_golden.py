@@ -1,4 +1,4 @@
-"""Compiled loops give the same bits everywhere: short runs against recorded digests, and across what is compiled for."""
+"""Compiled loops give the same bits everywhere: recorded digests of short runs, whatever CPU the code is made for."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from perennial import streams
 from perennial.learning.algorithms import Clock
-from perennial.learning.engines import noise
+from perennial.learning.engines import draws
 from perennial.streams import Address, compiled, tensors
 
 FORMS = ("words", "uniforms", "normals", "sum4")
@@ -100,7 +100,7 @@ def compile_anew(function):
     return jit(**function.targetoptions)(function.py_func)
 
 
-fill_normals_anew, fill_sum4_anew = compile_anew(noise.fill_normals), compile_anew(noise.fill_sum4)
+fill_normals_anew, fill_sum4_anew = compile_anew(draws.fill_normals), compile_anew(draws.fill_sum4)
 
 
 @njit(fastmath=True, error_model="numpy")

@@ -1,8 +1,9 @@
 """Train one block of seeds of one variant and write its run file.
 
 Parallelism is over runs: some engines train each run by itself on a thread, or eight in the lanes of a vector; the
-others train all runs of the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
-and started again. The loop, the checkpoints and the progress are here; what is computed is the course's.
+others train all runs of the block as one stack. A run's numbers are the same either way, whatever the block, and
+however often it was killed and started again. The loop, the checkpoints and the progress are here; what is computed is
+the course's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Words and uniforms as numba functions: those of `perennial.streams`, bit for bit.
 
-Normals and their cheaper kin are drawn by `perennial.learning.engines.noise`, many at a time. Fast mathematics is refused
-explicitly, since a function otherwise inherits it from the function that calls it.
+Normals and their cheaper kin are drawn by `perennial.learning.engines.draws`, many at a time. Fast mathematics is
+refused explicitly, since a function otherwise inherits it from the function that calls it.
 """
 
 from __future__ import annotations

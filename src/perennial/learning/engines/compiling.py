@@ -17,7 +17,6 @@ from perennial.files import compilation
 LOOP = {"fastmath": False, "nogil": True, "error_model": "numpy"}
 # A function within a step is always inlined: the compiler then sees through the tuples of arrays.
 INNER = {**LOOP, "forceinline": True}
-EXACT = INNER
 
 
 def in_turn(functions: list[Callable]) -> Callable:
@@ -34,7 +33,7 @@ def in_turn(functions: list[Callable]) -> Callable:
     return both
 
 
-def specialise(template: FunctionType, name: str, exact: bool = True, **constants: Any) -> Callable:
+def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
     """Compile a function with some of its global names bound to constants or compiled functions.
 
     The compiled code is cached on disk under `name`, which must therefore spell out every constant. (A closure

@@ -1,7 +1,8 @@
 """Sums of scaled rows that stay in vector registers: the inner loop of a forward pass, and of a convolution's backward.
 
 Written in LLVM's intermediate language, because a loop in Python over an array makes the compiler load and store
-the sums at every term, which costs four times as much. Terms are added in their order, each product and its sum rounded once.
+the sums at every term, which costs four times as much. Terms are added in their order, each product and
+its sum rounded once.
 """
 
 from __future__ import annotations

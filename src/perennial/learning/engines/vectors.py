@@ -160,23 +160,20 @@ def number(typing, x, value):
     return function(_same, lambda context, builder, kind, values: values[1])(x, value)
 
 
-def operation(name: str) -> Callable:
-    """An operation of LLVM that is exact, or rounded once as IEEE 754 demands."""
-
-    def emit(context: Any, builder: Any, kind: Any, values: Any) -> Any:
-        data = context.get_value_type(kind)
-        return builder.call(_intrinsic(builder.module, name, data, len(values)), values)
-
-    return emit
-
-
-def _intrinsic(module: Any, name: str, data: Any, count: int) -> Any:
-    """LLVM's function of that name for `count` values of one type."""
+def call(builder: Any, name: str, *values: Any) -> Any:
+    """An operation of LLVM that is exact, or rounded once as IEEE 754 demands, on values of one type."""
+    data = values[0].type
     element = {"float": "f32", "double": "f64"}[str(getattr(data, "element", data))]
     lanes = f"v{LANES}" if isinstance(data, ir.VectorType) else ""
-    return cgutils.get_or_insert_function(
-        module, ir.FunctionType(data, [data] * count), f"llvm.{name}.{lanes}{element}"
+    kind = ir.FunctionType(data, [data] * len(values))
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{lanes}{element}"), values
     )
+
+
+def operation(name: str) -> Callable:
+    """Such an operation on arguments of a compiled function, for `function`."""
+    return lambda context, builder, kind, values: call(builder, name, *values)
 
 
 @intrinsic
@@ -243,7 +240,8 @@ def _places(lanes: list[int]) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
 
 
-def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, vector: Any) -> Any:
+def place(context: Any, builder: Any, kind: Any, array: Any, at: Any, vector: Any) -> Any:
+    """A pointer to the eight numbers of an array from place `at` on."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
 
@@ -255,8 +253,8 @@ def load(typing, array, at):
 
     def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
         data = context.get_value_type(vector)
-        place = _place(context, builder, array, *values, data)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
+        there = place(context, builder, array, *values, data)
+        return builder.load(there, align=array.dtype.bitwidth // 8)
 
     return signature(vector, array, types.intp), generate
 
@@ -268,9 +266,9 @@ def store(typing, array, at, value):
 
     def generate(context: Any, builder: Any, own: Any, values: Any) -> Any:
         data = context.get_value_type(vector)
-        place = _place(context, builder, array, *values[:2], data)
+        there = place(context, builder, array, *values[:2], data)
         builder.store(
-            context.cast(builder, values[2], own.args[2], vector), place, align=array.dtype.bitwidth // 8
+            context.cast(builder, values[2], own.args[2], vector), there, align=array.dtype.bitwidth // 8
         )
         return context.get_dummy_value()
 

@@ -13,10 +13,10 @@ from numba import njit
 from perennial import streams
 from perennial.learning.algorithms.shrink_and_perturb import Settings, descent
 from perennial.learning.engines import fast_path
+from perennial.learning.engines.draws import fill_normals, fill_sum4
 from perennial.learning.engines.fused.backprop import unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, of_part
 from perennial.learning.engines.fused.rows import put_one, take_one
-from perennial.learning.engines.noise import fill_normals, fill_sum4
 from perennial.learning.engines.vectors import LANES, converter, fma, load, store
 
 __all__ = ["KNOWS", "hooks", "pack", "unpack", "unsupported"]

@@ -2,7 +2,7 @@
 
 A step of a 20-5-1 network is too short to fill vectors with its units; eight runs fill them. Nothing passes between
 lanes, and each does what the loop of `fused` does, in the same order: the bits are the same. `layout.py` says how the
-arrays of eight runs lie in memory, `loop.py` is the step, `draws.py` draws random numbers for eight seeds at once,
+arrays of eight runs lie in memory, `loop.py` is the step, `sums.py` adds up,
 `trainer.py` is the engine; each algorithm's own part is the file of its name, which exports
 
     unsupported(settings) -> str | None     why these settings have no fast path, if so

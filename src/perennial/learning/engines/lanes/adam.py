@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from perennial.learning.algorithms.adam import Settings
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.fused.backprop import unsupported
-from perennial.learning.engines.fused.moments import (
-    BETA_1,
-    BETA_2,
-    DECAY,
-    EPSILON,
-    GAIN_1,
-    GAIN_2,
-    TINY,
-    rates,
-    scales_and_roots,
-)
+from perennial.learning.engines.fused.moments import rates, scales_and_roots, step
 from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing_more, side_by_side
-from perennial.learning.engines.vectors import LANES, absolute, load, number, square_root, store, where
+from perennial.learning.engines.vectors import LANES, load, store
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
 
@@ -39,7 +28,7 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> tuple:
     moments = [layout.pack(optimiser[kind] if optimiser else zero) for kind in KINDS]
     tables = scales_and_roots(settings, layout.dtype)
     return (
-        np.array(rates(settings), layout.dtype),
+        layout.numbers(*rates(settings)),
         tables,
         steps,
         np.empty(2 * LANES, layout.dtype),
@@ -56,7 +45,7 @@ def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
 def hooks(settings: Settings, layout: Layout) -> Hooks:
     """Moments of every weight change at every step."""
 
-    @njit(**EXACT)
+    @njit(**INNER)
     def begin(own):
         _rates, (scales, roots), steps, now, _first, _second = own
         for r in range(LANES):
@@ -64,10 +53,10 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
             at = min(steps[r], scales.shape[0] - 1)
             now[r], now[LANES + r] = scales[at], roots[at]
 
-    moved = step()
+    moved = step(layout)
 
-    @njit(**EXACT)
-    def move(own, w, at, a, b):
+    @njit(**INNER)
+    def move(own, w, at, a, b, exact):
         rates, _tables, _steps, now, first, second = own
         new, m, v = moved(
             rates, load(w, at), load(first, at), load(second, at), a * b, load(now, 0), load(now, LANES)
@@ -77,18 +66,3 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
         store(second, at, v)
 
     return Hooks("adam", move, begin, nothing_more)
-
-
-def step() -> Callable:
-    """step(rates, w, m, v, g, scale, root), as in `perennial.learning.engines.fused.moments`, for vectors."""
-
-    @njit(**EXACT)
-    def moved(rates, w, m, v, g, scale, root):
-        zero, tiny = number(w, 0), number(w, TINY)
-        g = g + rates[DECAY] * w
-        m = rates[BETA_1] * m + rates[GAIN_1] * g
-        v = rates[BETA_2] * v + rates[GAIN_2] * g * g
-        m, v = where(absolute(m) > tiny, m, zero), where(v > tiny, v, zero)
-        return w - scale * m / (square_root(v) / root + rates[EPSILON]), m, v
-
-    return moved

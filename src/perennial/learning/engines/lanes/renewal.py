@@ -28,18 +28,18 @@ def renew(settings: Settings, layout: Layout) -> Callable:
 
     @njit(**APART)
     def all_runs(own, w, seeds, task, step):
-        _rates, rate, table, utilities, _means, ages, saved, threshold = own
+        _rates, rate, maturity, table, utilities, _means, ages, saved = own
         scores = np.empty(units, dtype)
         for r in range(LANES):
             mature = 0
             for j in range(units):
                 age = ages[j * LANES + r]
-                ripe = age > threshold[0]
+                ripe = age > maturity
                 mature += ripe
                 score = utilities[j * LANES + r] / table[min(age, table.shape[0] - 1)]
                 scores[j] = score if ripe else infinity
             coin = float(toss(seeds[r], task, step, 0)) if by_coin else NO_COIN
-            count, saved[r] = number_due(rate[0], mature, units, of_width, saved[r], coin)
+            count, saved[r] = number_due(rate, mature, units, of_width, saved[r], coin)
             for _ in range(count):
                 least = np.argmin(scores)  # of equals the first
                 scores[least] = infinity
@@ -50,7 +50,7 @@ def renew(settings: Settings, layout: Layout) -> Callable:
 
 def _refresh(settings: Settings, layout: Layout) -> Callable:
     """refresh(own, w, seed, task, step, r, unit): fresh incoming weights of one unit of run r; it gives nothing yet."""
-    inputs, dtype = layout.sizes[0], np.dtype(layout.dtype).type
+    (inputs, units, _), dtype = layout.sizes, np.dtype(layout.dtype).type
     bound = dtype(bounds(layout.activation, layout.sizes)[0])
     one, two, transfer = dtype(1), dtype(2), settings.bias_transfer == "on"
     biases, out, out_bias = layout.start(0, True), layout.start(1), layout.start(1, True)
@@ -58,13 +58,13 @@ def _refresh(settings: Settings, layout: Layout) -> Callable:
 
     @njit(**APART)
     def refresh(own, w, seed, task, step, r, unit):
-        _rates, _rate, table, utilities, means, ages, _saved, _threshold = own
+        _rates, _rate, _maturity, table, utilities, means, ages, _saved = own
         u, at = np.empty(drawn, np.float32), unit * LANES + r
         if transfer:
             w[out_bias + r] += means[at] / table[min(ages[at], table.shape[0] - 1)] * w[out + at]
         fill_uniforms(u, REPLACEMENT, seed, task, step, UNIT_STRIDE * (unit + 1))
         for i in range(inputs):
-            w[(unit * inputs + i) * LANES + r] = (dtype(u[i]) * two - one) * bound
+            w[(i * units + unit) * LANES + r] = (dtype(u[i]) * two - one) * bound
         w[biases + at] = 0
         w[out + at] = 0
         utilities[at] = 0

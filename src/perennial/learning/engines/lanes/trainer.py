@@ -65,7 +65,7 @@ class LanesTrainer:
         words, still, moving = bits([task.inputs for task in filled])
         x = np.ascontiguousarray(still.T).astype(self.layout.dtype).reshape(-1)  # [r, i] -> [i, r]
         targets = np.stack([task.targets for task in filled]).astype(self.layout.dtype)  # [r, row]
-        orders = np.stack([task.order[start:stop] for task in filled])  # [r, steps]
+        orders = tuple(task.order[start:stop] for task in filled)
         data = (x, moving, words, targets, orders, self.seeds, index, start)
         self.loop(self._weights, self._own, self.work, *data, performance)
         return performance
