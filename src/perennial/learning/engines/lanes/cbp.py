@@ -55,7 +55,6 @@ class Own(NamedTuple):
     gain: Any  #: 1 - eta
     rate: float  #: of renewal
     maturity: int
-    kind: int  #: of utility, a place in KINDS
     of_width: bool
     by_coin: bool
     transfer: bool
@@ -79,7 +78,6 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> Own:
         *layout.numbers(eta, 1 - eta),
         settings.replacement_rate,
         np.int32(settings.maturity_threshold),
-        KINDS.index(settings.utility),
         settings.count == "layer_width",
         settings.fraction == "bernoulli",
         settings.bias_transfer == "on",
@@ -99,14 +97,14 @@ def unpack(settings: Settings, layout: Layout, own: Own) -> dict[str, Any]:
 
 def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The gradient step; then the test of all units, then the renewal of those that are due."""
-    test, due, renew = _test(layout), _due(layout), renewal.renew(layout)
+    test, due, renew = _test(layout, KINDS.index(settings.utility)), _due(layout), renewal.renew(layout)
 
     @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         if due(own, test(own, w, h), seeds, task, step):
             renew(own, w, seeds, task, step)
 
-    return Hooks("cbp", move, nothing, end if layout.hidden else _no_units)
+    return Hooks(f"cbp_{settings.utility}", move, nothing, end if layout.hidden else _no_units)
 
 
 @njit(**INNER)
@@ -114,7 +112,7 @@ def _no_units(own, w, h, seeds, task, step):
     return
 
 
-def _test(layout: Layout) -> Callable:
+def _test(layout: Layout, kind: int) -> Callable:
     """test(own, w, h): move ages, means and utilities of all units; the number of mature ones of each run."""
     inputs, units, outputs = layout.sizes
     out, of_unit = layout.start(1), utility(layout)
@@ -136,7 +134,7 @@ def _test(layout: Layout) -> Callable:
             store(own.mean_feature, at, mean)
             correction = look_up(own.table, where(age > last, number(age, last), age))
             received, given = share_in * incoming[j], share_out * absolute(load(w, out + at))
-            y = of_unit(own.kind, active, mean / correction, given, received)
+            y = of_unit(kind, active, mean / correction, given, received)
             store(own.utility, at, fma(number(y, own.eta), load(own.utility, at), own.gain * y))
             return whole(age > own.maturity)
 
