@@ -146,6 +146,10 @@ class File(Folders):
     block_size: int = Field(30, ge=1, description="most seeds of one training job")
     engine: Engine = Field("auto", description="how it runs, never what it computes")
     device: Device = Field("auto", description="where it runs, never what it computes")
+    portable: bool = Field(
+        True,
+        description="compile loops for x86-64-v3, not for all that the CPU at hand has; never what they compute",
+    )
     checkpoint_seconds: float = Field(
         60, ge=0, description="at least so long between two checkpoints of a training job"
     )

@@ -32,6 +32,7 @@ def train_block(
     dataset: Path | None = None,
     engine: str = "auto",
     device: str = "auto",
+    portable: bool = True,
     threads: int = 1,
     code: str = "",
     experiment: str = "",
@@ -50,6 +51,7 @@ def train_block(
         dataset: file of the problem's data set, if it has one.
         engine: auto, or a name in `engines.NAMES`.
         device: auto, cpu or cuda.
+        portable: loops are compiled for x86-64-v3; otherwise for the processor at hand, with the same numbers.
         threads: groups of runs trained at the same time (engines for the CPU that have groups, `engines.GROUPS`).
         code: hash of the code that determines the runs.
         experiment, variant: what the runs are of; their file and their checkpoints say so.
@@ -69,12 +71,17 @@ def train_block(
     devices.hold_for(need, engine, device, label)
     chosen = engines.choose(need, engine, device) if need else "stacked"
     chosen_device = engines.device_of(chosen, device)
+    if chosen in engines.GROUPS:
+        from perennial.files import compilation  # numba is slow to import, and not every engine needs it
+
+        compilation.compile_for(portable)
     data = datasets.checksum(dataset) if dataset else ""
     identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": chosen_device}
     identity |= {"versions": provenance.versions(), "experiment": experiment, "variant": variant}
     check_settings(sequences, settings)
     inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
     made = provenance.record("run", settings, code, inputs, engine=chosen, device_kind=chosen_device)
+    made["same_bits"] = engines.same_bits(chosen, list(settings.get("measures", {})))
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
         found = train(settings, seeds, sequences, dataset, chosen, threads, label, chosen_device, kept)
 

@@ -54,6 +54,7 @@ NAMES = tuple(FOLDERS)
 GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
 #: fast path for the CPU -> runs of a group: more of them gain nothing. Of these the first that fits is taken.
 GROUPS = {"lanes": 8, "fused": 1, "pooled": 1}
+COMPILED = ("lanes", "fused")  #: loops that go through no library: the same bits on every machine
 ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best
@@ -210,6 +211,23 @@ def cuda_here() -> bool:
     devices = Path("/dev")
     driver = any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists()
     return driver and torch.cuda.is_available()
+
+
+def same_bits(engine: str, measures: list[str]) -> str:
+    """Where the runs of an engine have the same bits as here: on all processors with x86-64-v3, or on this machine.
+
+    Sums in NumPy's linear algebra, oneDNN and PyTorch depend on the processor, and so do measures of a network's
+    internals, which go through the first.
+    """
+    from perennial.files import compilation  # numba, which is slow to import
+
+    if engine not in COMPILED:
+        return compilation.THIS_MACHINE
+    others = [name for name in measures if registry.module("measures", name).KIND != "performance"]
+    everywhere = compilation.same_bits()
+    if not others or everywhere == compilation.THIS_MACHINE:
+        return everywhere
+    return f"{everywhere}; {', '.join(others)}: {compilation.THIS_MACHINE}"
 
 
 def is_wide(need: Need) -> bool:

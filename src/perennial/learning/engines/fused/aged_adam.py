@@ -130,7 +130,9 @@ def _moved(layout: Layout, count: int) -> Callable:
     def single(own, w, m, v, t, i, g):
         put_one(t, i, take_one(t, i) + one)
         scale, root = looked_up(own[SCALES], t, i), looked_up(own[ROOTS], t, i)
-        new, mean, square = step_of(own[RATES], take_one(w, i), take_one(m, i), take_one(v, i), g, scale, root)
+        new, mean, square = step_of(
+            own[RATES], take_one(w, i), take_one(m, i), take_one(v, i), g, scale, root
+        )
         put_one(w, i, new)
         put_one(m, i, mean)
         put_one(v, i, square)

@@ -215,7 +215,12 @@ def _refresh(layout: Layout, layer: int) -> Callable:
 
 def _test(layout: Layout, layer: int) -> Callable:
     """Move ages, means and utilities of one hidden layer, eight units at a time; then choose those to renew."""
-    n, lead, choose, of_unit = layout.sizes[layer + 1], layout.leads[layer], _choose(layout, layer), utility(layout)
+    n, lead, choose, of_unit = (
+        layout.sizes[layer + 1],
+        layout.leads[layer],
+        _choose(layout, layer),
+        utility(layout),
+    )
     share_in, share_out = (layout.number(1 / layout.sizes[layer + k]) for k in (0, 2))
     above = (layer + 1) * layout.width
     means, utilities, incomings, outgoings, correcteds = (

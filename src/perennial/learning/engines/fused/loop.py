@@ -89,9 +89,16 @@ def _show(layout: Layout, dense: bool) -> Callable:
 @cache
 def _forward(layout: Layout, layer: int) -> Callable:
     """z = b + sum of the rows of active inputs; then the activation, unless it is the last layer."""
-    lead, skip, outputs, at = layout.leads[layer], layout.skips[layer], layout.sizes[layer + 1], layer * layout.width
+    lead, skip, outputs, at = (
+        layout.leads[layer],
+        layout.skips[layer],
+        layout.sizes[layer + 1],
+        layer * layout.width,
+    )
     zero, add, activate = layout.number(0), rows.add(layout, layer), _activate(layout, layer)
-    length = layout.lengths[0] if layer == 0 else padded(layout.sizes[layer])  # of what is multiplied, where that is done
+    length = (
+        layout.lengths[0] if layer == 0 else padded(layout.sizes[layer])
+    )  # of what is multiplied, where that is done
 
     @njit(**INNER)
     def sum_rows(w, b, work):

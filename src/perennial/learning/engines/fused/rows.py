@@ -90,7 +90,12 @@ def add(layout: Layout, layer: int) -> Callable:
     def whole_rows(z, at, w, starts, factors, terms):
         k = 0
         while k + 4 <= terms:  # z is loaded and stored a quarter as often
-            j0, j1, j2, j3 = (starts[k] * lead, starts[k + 1] * lead, starts[k + 2] * lead, starts[k + 3] * lead)
+            j0, j1, j2, j3 = (
+                starts[k] * lead,
+                starts[k + 1] * lead,
+                starts[k + 2] * lead,
+                starts[k + 3] * lead,
+            )
             v0, v1, v2, v3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
             for i in range(0, lead, LANES):
                 s = fma(v0, load(w, j0 + i), load(z, at + i))

@@ -18,7 +18,7 @@ CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, _, RANDOM = rang
 
 @cache
 def utility(layout: Layout) -> Callable:
-    """utility(kind, h, mean, outgoing, incoming) of one unit or of eight; `mean` is of its h, the last two of its |w|."""
+    """utility(kind, h, mean, outgoing, incoming) of one unit or eight; `mean` is of its h, the last two of its |w|."""
     one = layout.number(1)
 
     @njit(**INNER)
