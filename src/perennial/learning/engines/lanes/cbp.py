@@ -4,7 +4,7 @@ is left to `renewal.py`, one run at a time."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -47,46 +47,64 @@ def unsupported(settings: Settings) -> str | None:
     return fused.unsupported(settings)
 
 
-def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> tuple:
-    """(rates, replacement rate, maturity, bias corrections, utilities, means, ages, saved fractions)."""
+class Own(NamedTuple):
+    """The algorithm's arrays, eight runs side by side, and what holds for all of them."""
+
+    rates: tuple  #: (step size,), as `backprop.move` has it
+    eta: Any  #: decay of means and utilities
+    gain: Any  #: 1 - eta
+    rate: float  #: of renewal
+    maturity: int
+    of_width: bool
+    by_coin: bool
+    transfer: bool
+    table: np.ndarray  #: bias correction by age
+    utility: np.ndarray  #: [unit]
+    mean_feature: np.ndarray  #: [unit]
+    age: np.ndarray  #: [unit] int32
+    saved: np.ndarray
+
+
+def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> Own:
+    """The algorithm's arrays, with what it is set to."""
     units, runs = layout.hidden, len(state["weights"]["bias_0"])
-    fresh = {"utility": np.zeros((runs, units)), "mean_feature": np.zeros((runs, units)),
-             "age": np.zeros((runs, units), np.int64), "saved": np.zeros(runs)}  # fmt: skip
-    had = state.get("algorithm", {}).get("hidden_0", fresh)
-    utilities, means = (side_by_side(had[key].T.astype(layout.dtype)) for key in ("utility", "mean_feature"))
-    ages, saved = side_by_side(had["age"].T.astype(np.int32)), side_by_side(had["saved"].astype(np.float64))
-    rates = layout.numbers(settings.step_size, settings.utility_decay, 1 - settings.utility_decay)
-    table = corrections(settings.utility_decay, layout.dtype)
-    whole = np.float64(settings.replacement_rate), np.int32(settings.maturity_threshold)
-    return rates, *whole, table, utilities, means, ages, saved
+    kinds = {"utility": layout.dtype, "mean_feature": layout.dtype, "age": "int32", "saved": "float64"}
+    had = state.get("algorithm", {}).get("hidden_0") or {
+        key: np.zeros(runs if key == "saved" else (runs, units)) for key in kinds
+    }
+    eta = settings.utility_decay
+    return Own(
+        layout.numbers(settings.step_size),
+        *layout.numbers(eta, 1 - eta),
+        settings.replacement_rate,
+        np.int32(settings.maturity_threshold),
+        settings.count == "layer_width",
+        settings.fraction == "bernoulli",
+        settings.bias_transfer == "on",
+        corrections(eta, layout.dtype),
+        *(side_by_side(had[key].T.astype(kind)) for key, kind in kinds.items()),
+    )
 
 
-def unpack(settings: Settings, layout: Layout, own: tuple) -> dict[str, Any]:
+def unpack(settings: Settings, layout: Layout, own: Own) -> dict[str, Any]:
     """Utilities, mean activations, ages and saved fractions."""
     if not layout.hidden:
         return {"optimiser": {}, "algorithm": {}}
-    utilities, means, ages = (array.reshape(-1, LANES).T.copy() for array in own[4:7])
-    hidden = {
-        "utility": utilities,
-        "mean_feature": means,
-        "age": ages.astype(np.int64),
-        "saved": own[7].copy(),
-    }
-    return {"optimiser": {}, "algorithm": {"hidden_0": hidden}}
+    units = {key: getattr(own, key).reshape(-1, LANES).T for key in ("utility", "mean_feature", "age")}
+    hidden = {**units, "age": units["age"].astype(np.int64), "saved": own.saved}
+    return {"optimiser": {}, "algorithm": {"hidden_0": {key: array.copy() for key, array in hidden.items()}}}
 
 
 def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The gradient step; then the test of all units, then the renewal of those that are due."""
-    choices = (settings.utility, settings.count, settings.fraction, settings.bias_transfer)
-    test, due = _test(settings, layout), _due(settings, layout)
-    renew = renewal.renew(settings, layout)
+    test, due, renew = _test(layout, KINDS.index(settings.utility)), _due(layout), renewal.renew(layout)
 
     @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         if due(own, test(own, w, h), seeds, task, step):
             renew(own, w, seeds, task, step)
 
-    return Hooks("_".join(("cbp", *choices)), move, nothing, end if layout.hidden else _no_units)
+    return Hooks(f"cbp_{settings.utility}", move, nothing, end if layout.hidden else _no_units)
 
 
 @njit(**INNER)
@@ -94,10 +112,10 @@ def _no_units(own, w, h, seeds, task, step):
     return
 
 
-def _test(settings: Settings, layout: Layout) -> Callable:
+def _test(layout: Layout, kind: int) -> Callable:
     """test(own, w, h): move ages, means and utilities of all units; the number of mature ones of each run."""
     inputs, units, outputs = layout.sizes
-    out, of_unit, kind = layout.start(1), utility(layout), KINDS.index(settings.utility)
+    out, of_unit = layout.start(1), utility(layout)
     sums, share_in, share_out = (
         magnitudes(inputs, units),
         layout.number(1 / inputs),
@@ -109,19 +127,16 @@ def _test(settings: Settings, layout: Layout) -> Callable:
 
         @njit(**INNER)
         def test(own, w, h, incoming):
-            rates, _rate, maturity, table, utilities, means, ages, _saved = own
-            age, last = load(ages, at) + np.int32(1), np.int32(table.shape[0] - 1)
-            store(ages, at, age)
+            age, last = load(own.age, at) + np.int32(1), np.int32(own.table.shape[0] - 1)
+            store(own.age, at, age)
             active = load(h, at)
-            eta, gain = number(active, rates[1]), number(active, rates[2])
-            mean = fma(eta, load(means, at), gain * active)
-            store(means, at, mean)
-            correction = look_up(table, where(age > last, number(age, last), age))
-            received = share_in * incoming[j]
-            given = share_out * absolute(load(w, out + at))
+            mean = fma(number(active, own.eta), load(own.mean_feature, at), own.gain * active)
+            store(own.mean_feature, at, mean)
+            correction = look_up(own.table, where(age > last, number(age, last), age))
+            received, given = share_in * incoming[j], share_out * absolute(load(w, out + at))
             y = of_unit(kind, active, mean / correction, given, received)
-            store(utilities, at, fma(eta, load(utilities, at), gain * y))
-            return whole(age > maturity)
+            store(own.utility, at, fma(number(y, own.eta), load(own.utility, at), own.gain * y))
+            return whole(age > own.maturity)
 
         return test
 
@@ -143,28 +158,23 @@ def _test(settings: Settings, layout: Layout) -> Callable:
     return test
 
 
-def _due(settings: Settings, layout: Layout) -> Callable:
+def _due(layout: Layout) -> Callable:
     """due(own, mature, seeds, task, step): whether any run has a unit to renew. What is saved up moves on if not."""
-    by_coin, of_width, units = (
-        settings.fraction == "bernoulli",
-        settings.count == "layer_width",
-        layout.hidden,
-    )
+    units = layout.hidden
 
     @njit(**INNER)
     def due(own, mature, seeds, task, step):
-        rate, saved = own[1], own[7]
         ripe = double(mature)
-        if of_width:
+        if own.of_width:
             ripe = where(ripe > 0.0, number(ripe, units), ripe)
-        share = number(ripe, rate) * ripe
-        if by_coin:
+        share = own.rate * ripe
+        if own.by_coin:
             coin = double(uniform(block(REPLACEMENT, seeds, task, step, 0, 0)[0]))
             return any_lane(where(share >= 1.0, number(share, 0.0), coin) < share)
-        summed_up = load(saved, 0) + share
-        if any_lane(summed_up >= 1.0):
+        total = load(own.saved, 0) + share
+        if any_lane(total >= 1.0):
             return True
-        store(saved, 0, summed_up)
+        store(own.saved, 0, total)
         return False
 
     return due

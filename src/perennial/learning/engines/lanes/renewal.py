@@ -9,37 +9,34 @@ from numba import njit
 
 from perennial import streams
 from perennial.learning.algorithms._renewal import UNIT_STRIDE
-from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines import counting
+from perennial.learning.engines.compiling import LOOP
 from perennial.learning.engines.lanes.layout import Layout
 from perennial.learning.engines.vectors import LANES
 from perennial.learning.networks.mlp import bounds
 from perennial.streams.compiled import fill_uniforms
 
 REPLACEMENT, NO_COIN = streams.REPLACEMENT, counting.NO_COIN
-APART = {"fastmath": False, "nogil": True, "error_model": "numpy"}  # called, not inlined: it is rare
 
 
-def renew(settings: Settings, layout: Layout) -> Callable:
+def renew(layout: Layout) -> Callable:
     """renew(own, w, seeds, task, step): in every run choose the units that are due, and start them afresh."""
     units, dtype, infinity = layout.hidden, np.dtype(layout.dtype).type, np.inf
-    by_coin, of_width = settings.fraction == "bernoulli", settings.count == "layer_width"
-    number_due, toss, refresh = counting.inlined, counting.coin, _refresh(settings, layout)
+    number_due, toss, refresh = counting.inlined, counting.coin, _refresh(layout)
 
-    @njit(**APART)
+    @njit(**LOOP)
     def all_runs(own, w, seeds, task, step):
-        _rates, rate, maturity, table, utilities, _means, ages, saved = own
         scores = np.empty(units, dtype)
         for r in range(LANES):
             mature = 0
             for j in range(units):
-                age = ages[j * LANES + r]
-                ripe = age > maturity
+                age = own.age[j * LANES + r]
+                ripe = age > own.maturity
                 mature += ripe
-                score = utilities[j * LANES + r] / table[min(age, table.shape[0] - 1)]
+                score = own.utility[j * LANES + r] / own.table[min(age, own.table.shape[0] - 1)]
                 scores[j] = score if ripe else infinity
-            coin = float(toss(seeds[r], task, step, 0)) if by_coin else NO_COIN
-            count, saved[r] = number_due(rate, mature, units, of_width, saved[r], coin)
+            coin = float(toss(seeds[r], task, step, 0)) if own.by_coin else NO_COIN
+            count, own.saved[r] = number_due(own.rate, mature, units, own.of_width, own.saved[r], coin)
             for _ in range(count):
                 least = np.argmin(scores)  # of equals the first
                 scores[least] = infinity
@@ -48,27 +45,26 @@ def renew(settings: Settings, layout: Layout) -> Callable:
     return all_runs
 
 
-def _refresh(settings: Settings, layout: Layout) -> Callable:
+def _refresh(layout: Layout) -> Callable:
     """refresh(own, w, seed, task, step, r, unit): fresh incoming weights of one unit of run r; it gives nothing yet."""
     (inputs, units, _), dtype = layout.sizes, np.dtype(layout.dtype).type
-    bound = dtype(bounds(layout.activation, layout.sizes)[0])
-    one, two, transfer = dtype(1), dtype(2), settings.bias_transfer == "on"
+    bound, one, two = map(layout.number, (bounds(layout.activation, layout.sizes)[0], 1, 2))
     biases, out, out_bias = layout.start(0, True), layout.start(1), layout.start(1, True)
     drawn = -(-inputs // streams.GROUP) * streams.GROUP
 
-    @njit(**APART)
+    @njit(**LOOP)
     def refresh(own, w, seed, task, step, r, unit):
-        _rates, _rate, _maturity, table, utilities, means, ages, _saved = own
         u, at = np.empty(drawn, np.float32), unit * LANES + r
-        if transfer:
-            w[out_bias + r] += means[at] / table[min(ages[at], table.shape[0] - 1)] * w[out + at]
+        if own.transfer:
+            correction = own.table[min(own.age[at], own.table.shape[0] - 1)]
+            w[out_bias + r] += own.mean_feature[at] / correction * w[out + at]
         fill_uniforms(u, REPLACEMENT, seed, task, step, UNIT_STRIDE * (unit + 1))
         for i in range(inputs):
             w[(i * units + unit) * LANES + r] = (dtype(u[i]) * two - one) * bound
         w[biases + at] = 0
         w[out + at] = 0
-        utilities[at] = 0
-        means[at] = 0
-        ages[at] = 0
+        own.utility[at] = 0
+        own.mean_feature[at] = 0
+        own.age[at] = 0
 
     return refresh
