@@ -59,7 +59,9 @@ def test_every_activation(activation):
     assert support.same_bits(one, other) and errors.tobytes() == its.tobytes()
 
 
-@pytest.mark.parametrize("changes", [{"hidden": []}, {"hidden": [3]}, {"hidden": [8]}, {"inputs": 9, "slow_bits": 4}])
+@pytest.mark.parametrize(
+    "changes", [{"hidden": []}, {"hidden": [3]}, {"hidden": [8]}, {"inputs": 9, "slow_bits": 4}]
+)
 def test_other_shapes(changes):
     settings = support.small(REGRESSION, "l2", precision="float32", length=3, **changes)
     (one, errors), (other, its) = (last(settings, SEEDS[:3], engine) for engine in ("lanes", "fused"))

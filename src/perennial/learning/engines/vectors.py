@@ -9,7 +9,8 @@ where a formula says so. Where code may treat one number or eight, as in `elemen
 To that end loops are compiled without fast mathematics, and **sums over units have one order** in every loop: eight
 partial sums, the j-th over the units j, j + 8, j + 16, ... in that order, each from 0, which `total` then adds up as
 ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)). A bias is added to the finished sum. So a loop whose lanes are units
-and a loop whose lanes are runs get the same bits.
+and a loop whose lanes are runs get the same bits. Only where whole rows are added to many sums at once, in the forward
+pass of `fused` and in `pooled`, they are added to the bias in the order of the rows (`sums.py`).
 """
 
 from __future__ import annotations
