@@ -8,8 +8,6 @@ whose loops are measured too, compiled for the same instructions.
 
 from __future__ import annotations
 
-import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
-
 import argparse
 import os
 import statistics
@@ -18,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import perennial.one_thread  # noqa: F401  first: the numerical libraries read it when they are imported
 
 ROUNDS = 7
 HERE = Path(__file__)
