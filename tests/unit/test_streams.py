@@ -64,7 +64,7 @@ def test_key_and_counter_come_from_the_place(counter, key, answer, in_numpy):
 def compiled_form(form: str, place: Address, count: int) -> np.ndarray:
     padded = -(-count // (2 * streams.GROUP)) * 2 * streams.GROUP
     out = np.empty(padded, np.uint32 if form == "words" else np.float32)
-    getattr(compiled if form in ("words", "uniforms") else noise, f"fill_{form}")(out, *place)
+    getattr(compiled if form in ("words", "uniforms") else draws, f"fill_{form}")(out, *place)
     return out[:count]
 
 
