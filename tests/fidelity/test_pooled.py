@@ -12,7 +12,7 @@ import pytest
 import torch
 from fidelity import passes, support
 from fidelity.test_convnet import ALGORITHMS, CBP, SGD
-from perennial.learning.engines.pooled.sums import LANES, padded
+from perennial.learning.engines.sums import LANES, padded
 
 from perennial import procedures
 from perennial.dag import stage_code
