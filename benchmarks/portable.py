@@ -117,9 +117,9 @@ def main() -> None:
     head = [
         "# What portable loops cost",
         "",
-        "Made by `python benchmarks/portable.py`. Permuted digits, 64-100-100-100-10: CPU microseconds of a step, one thread,",
-        f"medians of {ROUNDS} interleaved rounds; ratios are medians of the rounds' ratios. Both ways give the same bits.",
-        "*before*: loops with fast mathematics, whose sums depended on the CPU.",
+        "Made by `python benchmarks/portable.py`. Permuted digits, 64-100-100-100-10: CPU microseconds of a step, one",
+        f"thread, medians of {ROUNDS} interleaved rounds; ratios are medians of the rounds' ratios. Both ways give",
+        "the same bits. *before*: loops with fast mathematics, whose sums depended on the CPU.",
         "",
         f"Machine: {provenance.device()}.",
         "",

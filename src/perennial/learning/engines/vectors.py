@@ -277,6 +277,29 @@ def store(typing, array, at, value):
 
 
 @intrinsic
+def item(typing, values, at):
+    """One of a tuple of vectors. Unlike numba's own it may stand in a loop without leaving registers."""
+
+    def generate(context: Any, builder: Any, own: Any, given: Any) -> Any:
+        held = cgutils.alloca_once_value(builder, given[0])
+        return builder.load(builder.gep(held, [ir.IntType(32)(0), given[1]]))
+
+    return signature(values.dtype, values, types.intp), generate
+
+
+@intrinsic
+def with_item(typing, values, at, value):
+    """A tuple of vectors with another one at a place."""
+
+    def generate(context: Any, builder: Any, own: Any, given: Any) -> Any:
+        held = cgutils.alloca_once_value(builder, given[0])
+        builder.store(given[2], builder.gep(held, [ir.IntType(32)(0), given[1]]))
+        return builder.load(held)
+
+    return signature(values, values, types.intp, value), generate
+
+
+@intrinsic
 def look_up(typing, table, at):
     """The entries of an array at eight places; nothing checks them."""
     vector = Vector(table.dtype)

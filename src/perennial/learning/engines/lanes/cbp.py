@@ -26,6 +26,7 @@ from perennial.learning.engines.vectors import (
     any_lane,
     converter,
     fma,
+    item,
     load,
     look_up,
     number,
@@ -122,38 +123,22 @@ def _test(layout: Layout, kind: int) -> Callable:
         layout.number(1 / outputs),
     )
 
-    def test_unit(j: int) -> Callable:
-        at = j * LANES
-
-        @njit(**INNER)
-        def test(own, w, h, incoming):
-            age, last = load(own.age, at) + np.int32(1), np.int32(own.table.shape[0] - 1)
+    @njit(**INNER)
+    def test(own, w, h):
+        incoming, last = sums(w), np.int32(own.table.shape[0] - 1)
+        mature = number(load(own.age, 0), 0)
+        for j in range(units):
+            at = j * LANES
+            age, active = load(own.age, at) + np.int32(1), load(h, at)
             store(own.age, at, age)
-            active = load(h, at)
             mean = fma(number(active, own.eta), load(own.mean_feature, at), own.gain * active)
             store(own.mean_feature, at, mean)
             correction = look_up(own.table, where(age > last, number(age, last), age))
-            received, given = share_in * incoming[j], share_out * absolute(load(w, out + at))
+            received, given = share_in * item(incoming, j), share_out * absolute(load(w, out + at))
             y = of_unit(kind, active, mean / correction, given, received)
             store(own.utility, at, fma(number(y, own.eta), load(own.utility, at), own.gain * y))
-            return whole(age > own.maturity)
-
-        return test
-
-    def from_unit(j: int) -> Callable:
-        this = test_unit(j)
-        if j + 1 == units:
-            return this
-        others = from_unit(j + 1)
-        return njit(**INNER)(
-            lambda own, w, h, incoming: this(own, w, h, incoming) + others(own, w, h, incoming)
-        )
-
-    tests = from_unit(0)
-
-    @njit(**INNER)
-    def test(own, w, h):
-        return tests(own, w, h, sums(w))
+            mature = mature + whole(age > own.maturity)
+        return mature
 
     return test
 

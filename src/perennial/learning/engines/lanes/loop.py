@@ -11,11 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from perennial.learning.engines.compiling import INNER, in_turn, specialise
+from perennial.learning.engines.compiling import INNER, specialise
 from perennial.learning.engines.elementary import exp, expm1, tanh
 from perennial.learning.engines.lanes.layout import Hooks, Layout
-from perennial.learning.engines.lanes.sums import gathered, products
-from perennial.learning.engines.vectors import LANES, load, number, store, where
+from perennial.learning.engines.lanes.sums import products
+from perennial.learning.engines.vectors import LANES, item, load, number, store, where, with_item
 from perennial.learning.networks.mlp import LEAK
 
 CHUNK = 128  # steps whose data are brought side by side at once
@@ -84,70 +84,49 @@ def _learn(layout: Layout, hooks: Hooks) -> Callable:
         hooks.move,
     )
 
-    def of_unit(j: int) -> tuple[Callable, ...]:
-        at = j * LANES
-        active = njit(**INNER)(lambda z: activate(z[j])[0])
-        slope = njit(**INNER)(lambda z: activate(z[j])[1])
-        delta = njit(**INNER)(lambda w, above, slopes: load(w, out + at) * above * slopes[j])
-        upper = njit(**INNER)(lambda own, w, h, above: move(own, w, out + at, h[j], above, False))
-        kept = njit(**INNER)(lambda h, active: store(h, at, active[j]))
-        return active, slope, delta, upper, kept
-
-    parts = list(zip(*map(of_unit, range(units)), strict=True))
-    actives, slopes, deltas = map(gathered, parts[:3])
-    move_upper, keep = map(in_turn, parts[3:])
-    move_lower = _lower(hooks.move, inputs, units, biases)
-
     @njit(**INNER)
     def learn(w, own, x, h, wanted, t, errors):
-        z = incoming(w, 0, biases, x)
-        active = actives(z)
+        active = delta = incoming(w, 0, biases, x)
+        for j in range(units):  # delta holds the slopes until it is known
+            a, slope = activate(item(active, j))
+            active, delta = with_item(active, j, a), with_item(delta, j, slope)
         error = outgoing(w, out, out_bias, active)[0] - load(wanted, t * LANES)
         store(errors, t * LANES, error * error)
         above = 2.0 * error
-        delta = deltas(w, above, slopes(z))
-        move_upper(own, w, active, above)
+        for j in range(units):
+            at = j * LANES
+            delta = with_item(delta, j, load(w, out + at) * above * item(delta, j))
+            move(own, w, out + at, item(active, j), above, False)
+            store(h, at, item(active, j))
         move(own, w, out_bias, number(above, 1.0), above, False)
-        move_lower(own, w, x, delta)
-        keep(h, active)
+        for i in range(inputs):
+            for j in range(units):
+                move(own, w, (i * units + j) * LANES, item(delta, j), load(x, i * LANES), True)
+        for j in range(units):
+            move(own, w, biases + j * LANES, number(above, 1.0), item(delta, j), False)
 
     return learn
 
 
 def _learn_linear(layout: Layout, hooks: Hooks) -> Callable:
     """The step of a linear map."""
-    inputs, bias = layout.sizes[0], layout.start(0, True)
-    sums, move_all = products(inputs, 1), _lower(hooks.move, inputs, 1, bias)
+    inputs, bias, sums, move = (
+        layout.sizes[0],
+        layout.start(0, True),
+        products(layout.sizes[0], 1),
+        hooks.move,
+    )
 
     @njit(**INNER)
     def learn(w, own, x, h, wanted, t, errors):
         error = sums(w, 0, bias, x)[0] - load(wanted, t * LANES)
         store(errors, t * LANES, error * error)
-        move_all(own, w, x, (2.0 * error,))
+        above = 2.0 * error
+        for i in range(inputs):
+            move(own, w, i * LANES, above, load(x, i * LANES), True)
+        move(own, w, bias, number(above, 1.0), above, False)
 
     return learn
-
-
-def _lower(move: Callable, inputs: int, units: int, biases: int) -> Callable:
-    """move_lower(own, w, x, delta): move the weights of the inputs, and the biases."""
-
-    def column(j: int) -> Callable:
-        return njit(**INNER)(lambda own, w, at, d, x: move(own, w, at + j * LANES, d[j], x, True))
-
-    def bias(j: int) -> Callable:
-        return njit(**INNER)(
-            lambda own, w, d: move(own, w, biases + j * LANES, number(d[j], 1.0), d[j], False)
-        )
-
-    row, bias_row = in_turn([column(j) for j in range(units)]), in_turn([bias(j) for j in range(units)])
-
-    @njit(**INNER)
-    def move_lower(own, w, x, delta):
-        for i in range(inputs):
-            row(own, w, i * units * LANES, delta, load(x, i * LANES))
-        bias_row(own, w, delta)
-
-    return move_lower
 
 
 def activation(layout: Layout) -> Callable:

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import njit
 from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from perennial.learning.engines.compiling import INNER
 from perennial.learning.engines.vectors import LANES, Vector, call, place
 
 
@@ -104,12 +102,3 @@ def _in_order(builder: Any, count: int, terms: Callable, first: int = 0, stride:
         return left
     right = _in_order(builder, count, terms, first + stride, 2 * stride)
     return [builder.fadd(*pair) for pair in zip(left, right, strict=True)]
-
-
-def gathered(functions: list[Callable]) -> Callable:
-    """A compiled function that returns the tuple of what the given ones return."""
-    first, *others = functions
-    if not others:
-        return njit(**INNER)(lambda *arguments: (first(*arguments),))
-    rest = gathered(others)
-    return njit(**INNER)(lambda *arguments: (first(*arguments), *rest(*arguments)))
