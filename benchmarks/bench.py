@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import convolutions
+import lanes
 import numpy as np
 import torch
 from contenders import ROUNDS, Bench, measure
@@ -153,7 +154,7 @@ def main() -> None:
         f"Machine: {provenance.device()}. Versions: {versions}.",
         "",
     ]
-    parts = [*table(regression()), *table(digits())]
+    parts = [*table(regression()), *lanes.rows(ALGORITHMS), *table(digits())]
     try:
         images = datasets.arrays("mnist", os.environ.get("PERENNIAL_DATA"))
         parts += [*table(mnist(100, images)), *table(mnist(2000, images))]
