@@ -12,13 +12,13 @@ import pytest
 import torch
 from fidelity import passes, support
 from fidelity.test_convnet import ALGORITHMS, CBP, SGD
-from perennial.learning.engines.sums import LANES, padded
 
 from perennial import procedures
 from perennial.dag import stage_code
 from perennial.learning import engines, tree
 from perennial.learning.algorithms import _renewal, cbp
 from perennial.learning.engines.pooled.kernels import compiled
+from perennial.learning.engines.sums import LANES, padded
 
 POOLED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]
