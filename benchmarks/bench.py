@@ -150,7 +150,7 @@ def main() -> None:
         "*stacked* is the definition; *graphed* the engine for a GPU, here on the CPU; *fused* the compiled loop, one",
         "run; *lanes* are eight runs in the lanes of a vector, their rows in nanoseconds beside *fused* with the same",
         "eight runs; *with data* includes making each task. Of Continual ImageNet a step is one mini-batch; *pooled*",
-        "is the engine for convolutional networks, one run, and *channels last* another order of the numbers in memory.",
+        "is the engine for convolutional networks, one run, and *channels last* another order of numbers in memory.",
         "",
         f"Machine: {provenance.device()}. Versions: {versions}.",
         "",
