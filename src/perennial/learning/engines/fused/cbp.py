@@ -56,6 +56,8 @@ KNOWS = {
     "utility": KINDS,
     "count": ("eligible", "layer_width"),
     "utility_average": ("corrected",),
+    "renewed_moments": ("zero",),
+    "renewed_weights": ("layer",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),

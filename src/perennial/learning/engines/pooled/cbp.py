@@ -26,6 +26,8 @@ KNOWS = {
     "utility": tuple(kind for kind, of in cbp.FACTORS.items() if of.activity in ACTIVITIES),
     "count": ("eligible", "layer_width"),
     "utility_average": ("corrected",),
+    "renewed_moments": ("zero",),
+    "renewed_weights": ("layer",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),
