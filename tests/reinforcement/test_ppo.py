@@ -20,8 +20,8 @@ ADAM = {
     "epsilon": 1e-8,
 }
 CBP = {
-    **ADAM, "name": "cbp", "optimiser": "plain_adam", "utility": "contribution", "fraction": "bernoulli",
-    "replacement_rate": 0.05, "maturity_threshold": 5,
+    **ADAM, "name": "cbp", "optimiser": "adam", "utility": "contribution", "fraction": "bernoulli",
+    "renewed_moments": "kept", "replacement_rate": 0.05, "maturity_threshold": 5,
 }  # fmt: skip
 REDO = {**ADAM, "name": "redo", "optimiser": "adam", "threshold": 0.5, "period": 3}
 SMALL = {"rollout": 64, "batch_size": 16, "epochs": 2, "window": 20}

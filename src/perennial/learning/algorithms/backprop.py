@@ -33,8 +33,8 @@ def update(
 
 def no_momentum_on_adam(settings: Any) -> Any:
     """Check settings that have both `momentum` and `optimiser`: Adam has a momentum of its own."""
-    if settings.momentum > 0 and settings.optimiser != "sgd":
-        raise ValueError(f"momentum is not allowed with optimiser: {settings.optimiser} (must be 0)")
+    if settings.momentum > 0 and settings.optimiser == "adam":
+        raise ValueError("momentum is not allowed with optimiser: adam (must be 0)")
     return settings
 
 
