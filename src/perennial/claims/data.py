@@ -39,12 +39,14 @@ class Curves:
 
 @dataclass(frozen=True)
 class Variant:
-    """Results of one variant: curves by metric, its settings, the seeds that were planned, its file's checksum."""
+    """Results of one variant: curves by metric, its settings, the seeds that were planned, its file's checksum, and
+    the seeds whose runs diverged."""
 
     metrics: Mapping[str, Curves]
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: tuple[int, ...] = ()
     checksum: str = ""
+    diverged: frozenset[int] = frozenset()
 
 
 Results = Mapping[str, Variant]
@@ -80,6 +82,7 @@ def _variant(path: Path, experiment: str, name: str) -> Variant:
                 settings=settings,
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
                 checksum=provenance.checksum(file),
+                diverged=frozenset(map(int, json.loads(file.attrs.get("diverged", "{}")))),
             )
     except store.BadFile as error:
         raise ClaimError(str(error)) from None
@@ -103,10 +106,11 @@ def _curves(group: Any, seeds: np.ndarray, widths: list[int]) -> Iterator[tuple[
     order = np.argsort(seeds, kind="stable")
     layers = values.reshape(len(seeds), len(x), -1)[order]  # [seed, point, layer]
     units = str(group.attrs.get("units", ""))
-    yield "", Curves(seeds[order], x, layers.mean(axis=2), units, axis)
+    mean = layers.mean(axis=2) if layers.shape[2] else np.full(layers.shape[:2], np.nan)  # no hidden layers
+    yield "", Curves(seeds[order], x, mean, units, axis)
     if axes[1:] == ["epoch"]:
         yield "^", Curves(seeds[order], x, epochs_to_best(layers, group["epoch"][...]), "epochs", axis)
-    if axes[1:] != ["layer"]:
+    if axes[1:] != ["layer"] or not layers.shape[2]:
         return
     for k, layer in enumerate(group["layer"][...]):
         yield f"[{layer:g}]", Curves(seeds[order], x, layers[:, :, k], units, axis)

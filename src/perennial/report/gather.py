@@ -15,6 +15,7 @@ from markupsafe import Markup
 from perennial import registry
 from perennial.claims import records
 from perennial.files import identity, lineage, provenance, store
+from perennial.files import series as stored
 from perennial.report import origins, pictures, series, switches
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")
@@ -28,6 +29,7 @@ class Variant:
     name: str
     planned: int
     seeds: int = 0
+    diverged: dict[int, int] = field(default_factory=dict)  # seed -> the update at which it was first seen
     settings: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
     cost: dict[str, float] = field(default_factory=dict)
@@ -73,6 +75,7 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
     judged, own = records.read(folder / "claims"), records.read_comparisons(folder / "claims")
     inputs = provenance.checksums(_good(origins.results(folder), variants), folder / "report.html")
     remarks = [f"{v.label}: {v.remark}" for v in variants if v.remark] + origins.outdated(folder, inputs)
+    remarks += [f"{v.label}: {stored.told(v.diverged, v.seeds)}" for v in variants if v.diverged]
     return {
         "scale": study.scale,
         "claims": _grouped(judged, about),
@@ -159,6 +162,7 @@ def _read(variant: Variant, path: Path, file: Any) -> None:
     attributes = file.attrs
     variant.seeds = len(attributes["seeds"])
     variant.planned = variant.planned or variant.seeds
+    variant.diverged = {int(k): int(v) for k, v in json.loads(attributes.get("diverged", "{}")).items()}
     variant.settings = variant.settings or json.loads(attributes["settings"])
     variant.trained = {**dict.fromkeys(origins.WORDS, ()), **json.loads(attributes.get("trained", "{}"))}
     variant.trained.setdefault("versions", {})
