@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from perennial import registry
 from perennial.claims import records
 from perennial.files import identity, lineage, provenance, store
 from perennial.files import series as stored
-from perennial.report import origins, pictures, series, shapes, switches
+from perennial.report import origins, plates, series, shapes, switches
 
 DETAILED = 300  # variants that the page shows in detail, of all experiments together
 REMARKS, FILES = 50, 200  # that it shows
@@ -79,7 +76,7 @@ def gather(study: Any, code: str = "", left_out: Iterable[str] = ()) -> dict[str
     about = {name: _about(study, name) for name in by_experiment}
     bad = [line.removeprefix(f"{folder}/") for line in left_out]
     judged, own = _judged(folder, bad)
-    figures = _figures(study, folder, bad)
+    figures = plates.plates(study, folder, bad)
     inputs = _inputs(folder, variants)
     remarks = [f"{v.label}: {v.remark}" for v in variants if v.remark] + origins.outdated(folder, inputs)
     remarks += list(dict.fromkeys(bad))
@@ -259,49 +256,6 @@ def _tally(judged: list[dict]) -> dict[str, Any]:
     rows = {v: {"published": count[False, v], "ours": count[True, v]} for v in VERDICTS}
     return {"rows": rows, "published": sum(r["published"] for r in rows.values()),
             "ours": sum(r["ours"] for r in rows.values()), "all": len(judged)}  # fmt: skip
-
-
-def _figures(study: Any, folder: Path, bad: list[str]) -> list[dict[str, Any]]:
-    """Figures of the study, then others on disk that were figures of it; those not drawn yet are named."""
-    names = list(study.figures())
-    for path in sorted(folder.glob("figures/*.svg")):
-        if path.stem in names:
-            continue
-        if _was_ours(path):
-            names.append(path.stem)
-        else:
-            bad.append(f"figures/{path.name}: left out, as no figure of this study")
-    return [_figure(study, name, folder / "figures" / f"{name}.svg", bad) for name in names]
-
-
-def _was_ours(path: Path) -> bool:
-    """Whether a picture says that it was made as a figure."""
-    try:
-        return lineage.read(path).get("kind") == "figure"
-    except (lineage.NoRecord, AttributeError):
-        return False
-
-
-def _figure(study: Any, name: str, path: Path, bad: list[str]) -> dict[str, Any]:
-    try:
-        module = study.figure(name)
-        title, caption = module.TITLE, module.CAPTION
-    except registry.UnknownName:  # its file was removed since it was drawn
-        title, caption = name.replace("_", " "), ""
-    drawn = path.exists()
-    picture = Markup("")
-    try:
-        picture = pictures.inline(path, name, title, caption) if drawn else picture
-    except (ValueError, OSError) as error:
-        drawn = False
-        bad.append(f"figures/{path.name}: left out: it {_why(error)}")
-    return {"name": name, "title": title, "caption": caption, "drawn": drawn, "picture": picture}
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "is no text"
-    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
 
 
 def _switches(variants: list[Variant]) -> list[dict[str, Any]]:
