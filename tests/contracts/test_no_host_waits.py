@@ -93,7 +93,7 @@ def test_every_setting_online(algorithm):
 @pytest.mark.parametrize("case", [name for name in CASES if name != "online"])
 @pytest.mark.parametrize("algorithm", registry.names("algorithms"))
 def test_every_kind_of_learner(algorithm, case):
-    if algorithm in FULLY_CONNECTED_ONLY and case == "convolutions":
+    if algorithm in FULLY_CONNECTED_ONLY and case in ("convolutions", "residual"):
         pytest.skip("takes no convolutions, see test_combinations.py")
     check(CASES[case], tiny.hyper(algorithm))
 

@@ -34,10 +34,11 @@ class View:
     def __init__(self, network: Any, name: str, number: int, names: Mapping[str, str]) -> None:
         self.network, self.name, self.number, self.names = network, name, number, dict(names)
         self.prefix = "" if name == NETWORK else f"{name}."
+        self.has_buffers = bool(getattr(network, "buffer_names", ()))
         self.owned = {there for mine, there in self.names.items() if there == self.prefix + mine}
 
     def own(self, tree: Mapping[str, Any]) -> Weights:
-        """The network's parameters under its own names: the same arrays."""
+        """The network's parameters, or its buffers, under its own names: the same arrays."""
         return {mine: tree[there] for mine, there in self.names.items() if there in tree}
 
     def init(self, seed: int, task: int, dtype: str) -> Weights:
@@ -60,6 +61,7 @@ class HiddenLayer:
         self.address = index + NETWORK_STRIDE * view.number  #: of the layer in the random streams
         self.key = self.name("hidden")  #: of its branch of the algorithm's state
         self.bound = view.network.bounds[index]  #: of fresh incoming weights
+        self.distribution = getattr(view.network, "distribution", "uniform")  #: normal: of the same variance
 
     def name(self, kind: str) -> str:
         """The name of an array of the layer in the tree or the state: `hidden_0`, `policy.gain_1`."""
@@ -102,7 +104,7 @@ class Networks:
         self.views: dict[str, View] = {}
         for number, (name, network) in enumerate(networks.items()):
             names = {}
-            for own in network.names:
+            for own in (*network.names, *getattr(network, "buffer_names", ())):
                 owner, theirs = shared.get((name, own), (name, own))
                 names[own] = theirs if owner == NETWORK else f"{owner}.{theirs}"
             self.views[name] = View(network, name, number, names)
@@ -141,6 +143,14 @@ class Networks:
                 fresh |= {name: array for name, array in own.items() if name in view.owned}
             runs.append(fresh)
         return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+    def buffers(self, runs: int, dtype: str) -> Weights:
+        """Fresh buffers of all runs as numpy arrays [r, ...]: what networks remember beside their parameters."""
+        fresh = {}
+        for view in self.views.values():
+            own = view.network.buffers(dtype) if view.has_buffers else {}
+            fresh |= {view.names[name]: np.stack([array] * runs) for name, array in own.items()}
+        return fresh
 
     @property
     def stackable(self) -> bool:

@@ -13,7 +13,7 @@ from perennial.learning.tree import Tree
 NEVER = -1
 
 
-def look(known: np.ndarray, done: int, performance: np.ndarray, state: Tree) -> np.ndarray:
+def look(known: np.ndarray, done: int, performance: np.ndarray, state: Tree | None) -> np.ndarray:
     """The update at which each run was first seen to have diverged, counted from 1; NEVER where it was not.
 
     Args:
@@ -21,11 +21,12 @@ def look(known: np.ndarray, done: int, performance: np.ndarray, state: Tree) -> 
         done: updates of each run before those of `performance`.
         performance: [r, steps] before each update, since the last look.
         state: of all runs, after those updates. Where the performance does not show it, as an accuracy, the weights
-            do, at the time of this look.
+            do, at the time of this look. None: not looked at.
     """
     bad = ~np.isfinite(performance)
     now = np.where(bad.any(axis=1), done + 1 + bad.argmax(axis=1), NEVER)
-    now = np.where((now == NEVER) & ~finite(state), done + performance.shape[1], now)
+    if state is not None:
+        now = np.where((now == NEVER) & ~finite(state), done + performance.shape[1], now)
     return np.where(known == NEVER, now, known)
 
 

@@ -50,22 +50,27 @@ def least(score: Any, mature: Any, count: int) -> Any:
 
 
 def fresh_weights(layers: list[Any], weights: State, units: list[Any], clock: Clock) -> list[Any]:
-    """Fresh incoming weights for the units [r, k] of each layer, uniform within its bound: [r, k, i, ...] each.
+    """Fresh incoming weights for the units [r, k] of each layer, as the layer's first ones: [r, k, i, ...] each.
 
     A unit's numbers depend on its place in the network and the clock alone; one draw serves all layers.
     """
     shapes = [layer.units(weights).incoming.shape[2:] for layer in layers]
     places = [layer.address + UNIT_STRIDE * (chosen + 1) for layer, chosen in zip(layers, units, strict=True)]
     longest = max(shape.numel() for shape in shapes)
-    u = tensors.uniforms_at(
-        streams.REPLACEMENT, clock, torch.cat(places, dim=1), longest
-    )  # [r, all k, longest]
-    found = []
-    parts = u.split([chosen.shape[1] for chosen in units], dim=1)
-    for layer, shape, part in zip(layers, shapes, parts, strict=True):
-        sample = part[:, :, : shape.numel()].unflatten(2, shape)  # [r, k, i ...] -> [r, k, i, ...]
-        sample = sample.to(layer.units(weights).incoming.dtype)
-        found.append((sample * 2 - 1) * layer.bound)
+    at = streams.REPLACEMENT, clock, torch.cat(places, dim=1), longest
+    draws = {
+        "uniform": lambda: tensors.uniforms_at(*at) * 2 - 1,
+        "normal": lambda: tensors.normals_at(*at) / 3**0.5,
+    }
+    kinds = [layer.distribution for layer in layers]
+    drawn = {kind: draws[kind]() for kind in set(kinds)}  # [r, all k, longest], of the bound 1
+    found, sizes = [], [chosen.shape[1] for chosen in units]
+    parts = {kind: u.split(sizes, dim=1) for kind, u in drawn.items()}
+    for k, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
+        sample = parts[kinds[k]][k][:, :, : shape.numel()].unflatten(
+            2, shape
+        )  # [r, k, i ...] -> [r, k, i, ...]
+        found.append(sample.to(layer.units(weights).incoming.dtype) * layer.bound)
     return found
 
 
@@ -109,7 +114,7 @@ def renew(
         memories: branches of the optimiser that forget what is the unit's.
         own: arrays [r, h] of the layer's branch of the algorithm that become zero.
     """
-    units = layer.units(state["weights"])
+    units = layer.units({**state["weights"], **state.get("buffers", {})})
     write(units.incoming, chosen, due, fresh)
     for array in units.outgoing:
         write(array, chosen, due)
