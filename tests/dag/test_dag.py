@@ -44,7 +44,9 @@ def test_the_smoke_study_runs_to_its_end(finished):
     folder = finished.folder / "results" / "smoke"
     assert (folder / "report.html").stat().st_size > 10_000
     lines = (folder / "claims.csv").read_text().splitlines()
-    assert lines[0] == "id,experiment,n,estimate,low,high,published,verdict" and len(lines) > 10
+    assert (
+        lines[0] == "id,experiment,n,estimate,low,high,published,verdict,parts,settled_by" and len(lines) > 10
+    )
     for experiment in STUDY.experiments():
         for variant in STUDY.variants(experiment):
             assert store.check(folder / "metrics" / experiment / f"{variant}.h5") is None
@@ -199,8 +201,8 @@ def test_the_paper_scale_plans_all_its_runs(answer):
     study = config.load(CONFIG, scale="paper")
     jobs = answer("paper").jobs
     asked = [name for name in study.experiments() if study.experiment(name).all_by_default]
-    blocks = {name: -(-len(study.seeds(name)) // study.block_size) for name in asked}
-    expected = sum(blocks[name] * len(study.variants(name)) for name in asked)
+    pairs = [(name, variant) for name in asked for variant in study.variants(name)]
+    expected = sum(-(-len(study.seeds(*pair)) // study.block_size(*pair)) for pair in pairs)
     assert sum(job.startswith("train ") for job in jobs) == expected
 
 

@@ -67,7 +67,7 @@ def judge(files, folder, experiment=REGRESSION):
 def test_csv_and_json(files, tmp_path):
     csv_path, json_path = judge(files, tmp_path / "claims")
     text = csv_path.read_text()
-    assert text.splitlines()[0] == "id,experiment,n,estimate,low,high,published,verdict"
+    assert text.splitlines()[0] == "id,experiment,n,estimate,low,high,published,verdict,parts,settled_by"
     rows = list(csv.DictReader(text.splitlines()))
     assert [row["id"] for row in rows] == [*FIGURE_CLAIMS, "S9", "S10", "S12"]
     first = rows[0]

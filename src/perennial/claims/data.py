@@ -39,14 +39,23 @@ class Curves:
 
 @dataclass(frozen=True)
 class Variant:
-    """Results of one variant: curves by metric, its settings, the seeds that were planned, its file's checksum, and
-    the seeds whose runs diverged."""
+    """Results of one variant.
+
+    Attributes:
+        metrics: curves by metric.
+        settings: canonical.
+        planned: seeds.
+        checksum: of its file.
+        diverged: seeds whose runs did.
+        cpu: seconds of one core that a run took; 0 where that was not recorded.
+    """
 
     metrics: Mapping[str, Curves]
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: tuple[int, ...] = ()
     checksum: str = ""
     diverged: frozenset[int] = frozenset()
+    cpu: float = 0.0
 
 
 Results = Mapping[str, Variant]
@@ -83,6 +92,7 @@ def _variant(path: Path, experiment: str, name: str) -> Variant:
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
                 checksum=provenance.checksum(file),
                 diverged=frozenset(map(int, json.loads(file.attrs.get("diverged", "{}")))),
+                cpu=float(file.attrs.get("cpu_seconds", 0.0)) / max(len(seeds), 1),
             )
     except store.BadFile as error:
         raise ClaimError(str(error)) from None

@@ -73,6 +73,8 @@ class _Claim(_Shape):
     margin: Number
     parts_judged: int
     parts_total: int
+    parts_text: str
+    settled_by: str
     binding: int | None
     parts: list[_Judged] = Field(min_length=1)
     observations: list[_Part]
