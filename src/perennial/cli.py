@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         dataset=dataset,
         engine=options.engine or study.engine,
         device=options.device or study.device,
+        portable=study.portable,
         threads=1,
         code=stage_code.train(settings),
         experiment=options.experiment,

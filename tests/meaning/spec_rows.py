@@ -130,6 +130,8 @@ CBP = (
             "algorithm.utility_decay": 0.99,
             "algorithm.bias_transfer": "off",
             "algorithm.renewed_velocity": "kept",
+            "algorithm.renewed_weights": "layer",
+            "algorithm.renewed_moments": "zero",
         },
     )
     | said("3.3: running averages, bias corrected", {"algorithm.utility_average": "corrected"})

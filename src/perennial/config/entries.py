@@ -16,7 +16,7 @@ from perennial.settings import Settings
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXPERIMENT_SCHEMA = "experiment.schema.json"
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "fused", "pooled", "graphed", "recorded", "stacked"]
+Engine = Literal["auto", "lanes", "fused", "pooled", "graphed", "recorded", "stacked"]
 GpuPrecision = Literal["fp32", "tf32"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -180,6 +180,10 @@ class File(Folders):
     )
     engine: Engine = Field("auto", description="how it runs, never what it computes")
     device: Device = Field("auto", description="where it runs, never what it computes")
+    portable: bool = Field(
+        True,
+        description="compile loops for x86-64-v3, not for all that the CPU at hand has; never what they compute",
+    )
     checkpoint_seconds: float = Field(
         60, ge=0, description="at least so long between two checkpoints of a training job"
     )

@@ -66,6 +66,11 @@ class Study:
         return self.results / self.scale
 
     @property
+    def portable(self) -> bool:
+        """Whether loops are compiled for x86-64-v3 and no more."""
+        return self.entry.portable
+
+    @property
     def engine(self) -> str:
         """auto, or the engine that is asked for."""
         return self.entry.engine
