@@ -1,6 +1,7 @@
 # make             install, run the study at the configured scale, print the verdicts
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
 # make imagenet    Continual ImageNet with a small network; needs images of ImageNet, see README.md
+# make ant         the first two million steps of PPO on the Ant (Fig. 4); needs no data
 # make plan        what a run would do and cost on this machine, and nothing else; also make plan SCALE=paper
 # make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
 # make test-faults  hundreds of kills at random moments, see docs/faults.md; minutes
@@ -16,7 +17,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist imagenet plan install test test-slow test-faults bench kill-study lint clean
+.PHONY: study mnist imagenet ant plan install test test-slow test-faults bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -31,6 +32,12 @@ mnist: $(READY)
 imagenet: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- continual_imagenet_small
 	@$(BIN)/perennial verdicts continual_imagenet_small $(if $(SCALE),--scale $(SCALE))
+
+# A seed is a job of its own: twelve runs of 2 million steps; what it costs here is told first.
+ant: $(READY)
+	@$(BIN)/perennial plan ant_early $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- ant_early
+	@$(BIN)/perennial verdicts ant_early $(if $(SCALE),--scale $(SCALE))
 
 plan: $(READY)
 	@$(BIN)/perennial plan $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))

@@ -14,10 +14,11 @@ import layout
 import pytest
 import spec_imagenet
 import spec_mnist
+import spec_ppo
 import spec_regression
 from spec_rows import Said
 
-TABLES = spec_regression.TABLES | spec_mnist.TABLES | spec_imagenet.TABLES
+TABLES = spec_regression.TABLES | spec_mnist.TABLES | spec_imagenet.TABLES | spec_ppo.TABLES
 NOTHING = Said("not there", "not in the table")
 
 

@@ -1,0 +1,24 @@
+"""Extended Data Fig. 5d: running and instantaneous utility on the Ant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import _ppo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLE = "Extended Data Fig. 5d: instantaneous utility on the Ant"
+CAPTION = "Means over 250,000 steps. Lines: seeds' mean, with its 95 % interval."
+
+
+def needs(study) -> list[tuple[str, str]]:
+    """The active ones of what is shown."""
+    return _ppo.needs(study, "ant", ("cbpi", "cbp"))
+
+
+def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
+    """One panel."""
+    return _ppo.draw(metrics, [_ppo.RETURN])
