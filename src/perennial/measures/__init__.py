@@ -11,8 +11,11 @@ A measure's file exports
                                    [b, h] by layer; each place of a convolution's channel is an example;
                                    "test": outputs on the task's test examples, after the last pass over the task,
                                    or with the axis epoch after each;
-                                   "passes": the performance, pass by pass
+                                   "passes": the performance, pass by pass;
+                                   "train": outputs on all training examples, in a course of updates;
+                                   "weights": all parameters, in a course of updates
     measure(...)                   performance: [r, steps] -> [r];  internals: (weights, features) of one run;
                                    test: (outputs [b, o], targets [b]) of one run -> a number;
-                                   passes: [r, epoch, step] -> [r, epoch]
+                                   passes: [r, epoch, step] -> [r, epoch];  train: as test;
+                                   weights: {name: array} of one run -> a number
 """

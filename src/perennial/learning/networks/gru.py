@@ -1,9 +1,9 @@
 """Gated recurrent network (GRU, Cho et al. 2014) that reads a sequence number by number, in both directions.
 
 MNIST-1D has 6 units a direction; its 40 outputs of 12 numbers, in the order of the positions, go through one linear
-layer: 5,134 parameters. Names are PyTorch's: of each direction `weight_0_forward` [r, 3 h, 1], `weight_0_forward_hidden`
-[r, 3 h, h] and two biases [r, 3 h], for the gates reset, update, new. All are uniform within +-1 / sqrt(h) at first.
-The head is `weight_1` [r, i, o], `bias_1` [r, o], as in `residual_mlp`.
+layer: 5,134 parameters. A direction has `weight_0` [r, 3 h, 1], `weight_0_hidden` [r, 3 h, h] and two biases [r, 3 h],
+for the gates reset, update, new, as in PyTorch; names of the second direction end in `_backward`. All of these are
+uniform within +-1 / sqrt(h) at first. The head is `weight_1` [r, i, o], `bias_1` [r, o].
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from perennial.settings import Settings as Base
 from perennial.settings import Unfit
 
 GATES = 3
-DIRECTIONS = ("forward", "backward")
+DIRECTIONS = ("", "_backward")  # endings of the names
 
 
 class Settings(Base):
@@ -53,8 +53,8 @@ class Network:
     ) -> None:
         h = self.hidden = settings.hidden
         self.positions = inputs
-        sizes = {"weight_0_{}": (GATES * h, 1), "weight_0_{}_hidden": (GATES * h, h)}
-        sizes |= {"bias_0_{}": (GATES * h,), "bias_0_{}_hidden": (GATES * h,)}
+        sizes = {"weight_0{}": (GATES * h, 1), "weight_0_hidden{}": (GATES * h, h)}
+        sizes |= {"bias_0{}": (GATES * h,), "bias_0_hidden{}": (GATES * h,)}
         recurrent = {name.format(way): size for way in DIRECTIONS for name, size in sizes.items()}
         self.recurrent = list(recurrent)  #: in the order in which PyTorch takes them
         read = len(DIRECTIONS) * h * inputs

@@ -1,4 +1,4 @@
-"""Fully connected network as the MNIST-1D studies have it: PyTorch's first weights, and layers that may add to their input.
+"""Fully connected network of the MNIST-1D studies: PyTorch's first weights, and layers that may add to their input.
 
 40-100-100-10 with h2 = h1 + relu(W h1 + b) is their MLP of 15,210 parameters; no hidden layer is logistic regression,
 410. Weights are `weight_l` [r, i, o], biases `bias_l` [r, o], both uniform within +-1 / sqrt(fan_in) at first.
