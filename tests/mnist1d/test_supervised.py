@@ -252,3 +252,14 @@ def test_label_noise_goes_on_with_the_draws_of_the_data():
     wrong = (clean.task(0).targets != noisy.task(0).targets).mean()
     assert abs(wrong - 0.15 * 0.9) < 4 * math.sqrt(0.135 / 2000)
     assert np.array_equal(clean.test(0)[1], noisy.test(0)[1])
+
+
+def test_a_run_says_whether_its_data_are_the_published_ones():
+    own = {"published_examples": 10, "published_labels": 10}
+    for changes, found in (({}, [100, 100]), ({"seed": 43}, [100, 25]), ({"seed": 7}, [0, 25])):
+        whole = {"name": "mnist1d", **changes}
+        course = courses.begin(
+            courses.settings({"name": "supervised"}, NETWORKS["logistic"], own, 1, whole), [0]
+        )
+        courses.finish(course)
+        assert [series.values[0].tolist() for series in course.results()] == [[value] for value in found]

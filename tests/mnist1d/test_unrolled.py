@@ -41,7 +41,11 @@ def test_the_derivative_is_that_of_the_outer_loss():
     course = courses.begin(settings(0.4, 1, "float64", inner_updates=12), [3])
 
     def outer(eta: float) -> float:
-        return float(course.inner(course.first[0], torch.tensor(eta), course.batches[0], learns=False).mean())
+        return float(
+            course.inner(
+                course.first[0], torch.tensor(eta, dtype=torch.float64), course.batches[0], learns=False
+            ).mean()
+        )
 
     courses.finish(course)
     slope = (0.4 - float(course.step_size[0])) / 0.3

@@ -37,7 +37,7 @@ def size(settings: Settings) -> Size:
 
 
 def sequence(settings: Settings, seed: int, length: int, dataset: Arrays | None = None) -> Arrays:
-    """inputs [n, i] and test_inputs float32, targets [n] and test_targets int64: the same for every seed."""
+    """inputs [n, i], test_inputs float64, targets [n], test_targets int64, t [i], templates: for all seeds alike."""
     return dict(_met(settings))
 
 
@@ -48,10 +48,11 @@ def _met(settings: Settings) -> Arrays:
     found, draw = _mnist1d.made(_mnist1d.Arguments(**arguments))
     columns = arranged(settings)
     return {
-        "inputs": found["x"][:, columns].astype(np.float32),
-        "test_inputs": found["x_test"][:, columns].astype(np.float32),
+        "inputs": found["x"][:, columns],
+        "test_inputs": found["x_test"][:, columns],
         "targets": noisy(found["y"], settings.label_noise, draw),
         "test_targets": found["y_test"],
+        **{name: found[name] for name in ("t", "templates")},
     }
 
 
@@ -90,11 +91,14 @@ class Problem:
     ) -> None:
         self.settings, self.seed, self.sequence = settings, seed, sequence
         self.inputs = settings.final_seq_length
+        self._examples, self._tests = (
+            sequence[name].astype(np.float32) for name in ("inputs", "test_inputs")
+        )
 
     def task(self, index: int) -> Task:
         """The training examples once, in their own order."""
-        table, targets = self.sequence["inputs"], self.sequence["targets"]
-        return Task(table, targets, np.arange(len(targets)))
+        targets = self.sequence["targets"]
+        return Task(self._examples, targets, np.arange(len(targets)))
 
     def order(self, index: int, epoch: int) -> np.ndarray:
         """[n] int64: the training examples in random order, another for each pass."""
@@ -103,11 +107,11 @@ class Problem:
 
     def test(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Test examples and their labels: [n, i] float32, [n] int64."""
-        return self.sequence["test_inputs"], self.sequence["test_targets"]
+        return self._tests, self.sequence["test_targets"]
 
     def probe(self, task: Task) -> np.ndarray:
         """[n, i]: the test examples."""
-        return self.sequence["test_inputs"]
+        return self._tests
 
     def coordinate(self, index: int) -> int:
         """Tasks are counted from 1."""

@@ -24,7 +24,7 @@ from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
 
 LENGTH = "updates"
-MEASURES = ("test", "train", "weights")
+MEASURES = ("test", "train", "weights", "data")
 
 
 class Settings(Base):
@@ -111,6 +111,8 @@ class Supervised:
                     outputs = self.learner.predict(r, inputs)
                     for name in of_kind[kind]:
                         rows[name].append(registry.module("measures", name).measure(outputs, targets))
+            for name in of_kind["data"]:
+                rows[name].append(registry.module("measures", name).measure(problem.sequence))
             for name in of_kind["weights"]:
                 weights = {key: w[0] for key, w in tree.run_of(state["weights"], r).items()}
                 rows[name].append(registry.module("measures", name).measure(weights))
