@@ -174,6 +174,19 @@ def test_a_course_keeps_its_contract(name, batches):
     courses.check_contract(courses.settings(procedure, NETWORKS[name], MEASURES, 33))
 
 
+def test_a_long_way_to_the_next_measurement_is_cut(monkeypatch):
+    """Nothing is measured where a run is cut, and nothing changes."""
+    own = courses.settings(
+        {"name": "supervised", "batch_size": 20}, NETWORKS["logistic"], {"test_loss": 30}, 33
+    )
+    whole = courses.begin(own)
+    assert list(whole.pieces()) == [3 * 1, 3 * 30, 3 * 2]
+    monkeypatch.setattr("perennial.procedures.supervised.PIECE", 7)
+    cut = courses.check_contract(own)
+    assert courses.equal(whole, cut)
+    assert list(courses.begin(own).pieces()) == [3 * count for count in (1, 7, 7, 7, 7, 2, 2)]
+
+
 def test_every_pass_has_another_order_and_shows_each_example_once():
     procedure = {"name": "supervised", "batch_size": 20, "batches": "reshuffled"}
     course = courses.begin(courses.settings(procedure, NETWORKS["logistic"], MEASURES, 12), [0])

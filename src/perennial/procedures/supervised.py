@@ -25,6 +25,7 @@ from perennial.settings import Unfit, switch
 
 LENGTH = "updates"
 MEASURES = ("test", "train", "weights", "data")
+PIECE = 1000  # updates after which a run can be cut
 
 
 class Settings(Base):
@@ -42,7 +43,7 @@ class Settings(Base):
 
 
 class Supervised:
-    """One group of runs: a `perennial.procedures.Course`. A piece ends where something is measured."""
+    """One group of runs: a `perennial.procedures.Course`. A piece ends where something is measured, at the latest after 1,000."""
 
     def __init__(self, group: Group) -> None:
         settings = self.settings = group.settings
@@ -71,16 +72,17 @@ class Supervised:
                 raise Unfit(f"supervised: measures: {name}: cannot be taken between updates")
 
     def pieces(self) -> Iterator[int]:
-        """Updates in all runs up to the next measurement."""
+        """Updates in all runs up to the next measurement, or some on the way there."""
         length = self.settings["length"]
         tasks = [self._task(problem) for problem in self.problems]
         while self.updates < length:
             due = [1 + every * math.ceil(self.updates / every) for every in self._everies()]
-            stop = min([length, *due])
             begin = self.updates
+            stop = min([length, begin + PIECE, *due])
             self.learner.train(tasks, 0, begin, stop)
             self.updates = stop
-            self._measure(stop - 1)
+            if stop in due:
+                self._measure(stop - 1)
             yield (stop - begin) * len(self.seeds)
 
     def _everies(self) -> set[int]:
