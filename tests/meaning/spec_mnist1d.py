@@ -1,4 +1,4 @@
-"""MNIST-1D: the model benchmark, a learned step size, double descent, pooling. Sections are those of the specification of this study."""
+"""MNIST-1D: model benchmark, learned step size, double descent, pooling, by the sections of this study's specification."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Settings(Base):
 
 
 class Supervised:
-    """One group of runs: a `perennial.procedures.Course`. A piece ends where something is measured, at the latest after 1,000."""
+    """One group of runs: a `perennial.procedures.Course`. A piece ends where something is measured or after 1,000."""
 
     def __init__(self, group: Group) -> None:
         settings = self.settings = group.settings

@@ -19,7 +19,7 @@ EXPERIMENT = Path(__file__).parents[1].name
 CURVES = curves.beside(__file__, "pooling")
 TITLE = "MNIST-1D: pooling"
 CAPTION = (
-    "Test accuracy of two convolutions with different kinds of pooling. By step: mean over seeds, smoothed by a Gaussian "
+    "Test accuracy of two convolutions with kinds of pooling. By step: mean over seeds, smoothed by a Gaussian "
     "of one point as in the publication. At step 6000 by the number of training examples: mean over seeds with 95 % "
     "intervals, dots: published, one seed."
 )
