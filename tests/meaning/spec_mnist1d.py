@@ -1,4 +1,4 @@
-"""MNIST-1D: model benchmark, learned step size, double descent, pooling, by the sections of this study's specification."""
+"""MNIST-1D: benchmark, learned step size, double descent, pooling, by the sections of this study's specification."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ DATA: Facts = said(
         "problem.seed": 42,
         "problem.label_noise": 0.0,
         "problem.arrangement": "as_made",
+        "problem.second_seed": None,
     },
 ) | ours("not used unless positions are permuted", {"problem.permutation_seed": 42})
 SHUFFLED: Facts = said(

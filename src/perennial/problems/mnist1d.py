@@ -29,6 +29,12 @@ class Settings(_mnist1d.Arguments):
     )
     permutation_seed: int = Field(42, ge=0, lt=2**32, description="of the arrangement `permuted`")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training labels that are drawn anew")
+    second_seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**32,
+        description="of a second data set, for what is learnt after a search (lottery_ticket)",
+    )
 
 
 def size(settings: Settings) -> Size:
@@ -47,24 +53,32 @@ def _met(settings: Settings) -> Arrays:
     arguments = {name: getattr(settings, name) for name in _mnist1d.Arguments.model_fields}
     found, draw = _mnist1d.made(_mnist1d.Arguments(**arguments))
     columns = arranged(settings)
-    return {
+    met = {
         "inputs": found["x"][:, columns],
         "test_inputs": found["x_test"][:, columns],
         "targets": noisy(found["y"], settings.label_noise, draw),
         "test_targets": found["y_test"],
         **{name: found[name] for name in ("t", "templates")},
     }
+    if settings.second_seed is not None:
+        second = _mnist1d.made(_mnist1d.Arguments(**{**arguments, "seed": settings.second_seed}))[0]
+        met |= {f"second_{name}": second[name] for name in ("x", "x_test", "y", "y_test")}
+    return met
 
 
 def arranged(settings: Settings) -> np.ndarray:
     """[i] int64: input k is position `arranged[k]` of the examples as they were made."""
-    length = settings.final_seq_length
+    return places_of(settings.arrangement, settings.final_seq_length, settings.permutation_seed)
+
+
+def places_of(arrangement: str, length: int, seed: int) -> np.ndarray:
+    """The positions in another order, one of the setting `arrangement`."""
     places = np.arange(length)
-    if settings.arrangement == "reversed":
+    if arrangement == "reversed":
         return places[::-1]
-    if settings.arrangement == "permuted":
-        return np.random.RandomState(settings.permutation_seed).permutation(length)
-    if settings.arrangement == "chunks":
+    if arrangement == "permuted":
+        return np.random.RandomState(seed).permutation(length)
+    if arrangement == "chunks":
         chunks = np.split(places, range(BLOCK, length, BLOCK))
         order = CHUNKS if len(chunks) == len(CHUNKS) else range(len(chunks))[::-1]
         return np.concatenate([chunks[k] for k in order])
@@ -108,6 +122,16 @@ class Problem:
     def test(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Test examples and their labels: [n, i] float32, [n] int64."""
         return self._tests, self.sequence["test_targets"]
+
+    def second(
+        self, arrangement: str, seed: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The second data set under an arrangement: inputs [n, i] float32, targets [n], test inputs, test targets."""
+        columns = places_of(arrangement, self.inputs, seed)
+        x, x_test = (
+            self.sequence[f"second_{name}"][:, columns].astype(np.float32) for name in ("x", "x_test")
+        )
+        return x, self.sequence["second_y"], x_test, self.sequence["second_y_test"]
 
     def probe(self, task: Task) -> np.ndarray:
         """[n, i]: the test examples."""
