@@ -205,7 +205,74 @@ POOLING = Table(
     ),
 )
 
+FEW = [
+    *(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.78, 0.8, 0.82, 0.84, 0.86, 0.88, 0.9, 91 / 99),
+    *(0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99),
+]
+SEARCH: Facts = (
+    DATA
+    | BETAS
+    | MLP
+    | said("3.2: hidden size 500", {"network.hidden": [500, 500]})
+    | said(
+        "3.2: lr 2e-2", {"algorithm.name": "adam", "algorithm.step_size": 0.02, "algorithm.weight_decay": 0.0}
+    )
+    | said(
+        "3.2: 1502 updates of 100 examples; step 1000 is scored",
+        {
+            "procedure.name": "lottery_ticket",
+            "procedure.updates": 1502,
+            "procedure.batch_size": 100,
+            "procedure.prune_from": "step_1000",
+            "precision": "float32",
+        },
+    )
+    | said(
+        "3.3: batch 500, steps 0 to 6000",
+        {"procedure.transfer_batch": 500, "procedure.transfer_updates": 6001},
+    )
+    | said("3.2: smallest first", {"procedure.score": "magnitude"})
+    | said("3.5, 0.4", {"procedure.adjacency": "as_published"})
+    | said("3.6: the runs of 2020", {"procedure.seeded": "2020"})
+)
+ALONE: Facts = ours("there is none", {"procedure.transfer": False})
+AT_25: Facts = ours(
+    "5: 25 sparsities, with the 92 % point",
+    {"procedure.sparsities": FEW, "procedure.ticket": 16, "length": 25},
+)
+AT_100: Facts = said(
+    "3.2: i/99, i = 0 to 99; s_91 is the ticket",
+    {"procedure.sparsities": [], "procedure.ticket": 91, "length": 100},
+)
+RANDOM: Facts = said("3.2: fresh uniform numbers every round", {"procedure.score": "random"})
+LOTTERY = Table(
+    scale="paper",
+    seeds=Said(5, "ours: at least 5; published are two trials"),
+    common=SEARCH | ALONE,
+    rows=(
+        Rows("magnitude", "3.2", AT_25),
+        Rows("random", "3.2", AT_25 | RANDOM),
+        Rows("magnitude_100", "3.2", AT_100),
+        Rows("random_100", "3.2", AT_100 | RANDOM),
+    ),
+)
+TO_TICKET: Facts = ours("the rounds up to the ticket's", {"length": 17})
+TRANSFER = Table(
+    scale="paper",
+    seeds=Said(10, "3.6: at least 5 settle the contested panel; published are two trials"),
+    common=SEARCH | said("3.3: new data, seed 43", {"problem.second_seed": 43, "procedure.transfer": True}),
+    rows=(
+        Rows("rewound", "3.3 to 3.5", AT_25 | TO_TICKET),
+        Rows(
+            "unrelated", "3.6: the run of 2024", AT_25 | TO_TICKET | said("0.1", {"procedure.seeded": "2024"})
+        ),
+        Rows("rewound_100", "3.3 to 3.5", AT_100 | ours("the rounds up to the ticket's", {"length": 92})),
+    ),
+)
+
 TABLES = {
+    "lottery_tickets": LOTTERY,
+    "ticket_transfer": TRANSFER,
     "double_descent": DOUBLE_DESCENT,
     "pooling": POOLING,
     "model_benchmark": MODELS,

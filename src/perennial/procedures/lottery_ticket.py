@@ -3,8 +3,8 @@
 One run is one search (Greydanus and Kobak 2024, after Frankle and Carbin 2019). Each round scores the parameters of
 every layer, its biases among them, drops the lowest to the round's sparsity, puts all others back to where they began,
 and trains. Masks are applied before every forward pass; the optimiser knows nothing of them. With `transfer` the ticket
-of one round, a random ticket of the same sparsity and the dense network then learn a second data set: as it is, with its
-positions reversed, with its positions permuted, and from other first weights.
+of one round, a random ticket of the same sparsity and the dense network then learn a second data set: as it is, with
+its positions reversed, with its positions permuted, and from other first weights.
 """
 
 from __future__ import annotations
