@@ -38,7 +38,7 @@ MNIST1D := $(notdir $(patsubst %/experiment.yaml,%,$(wildcard studies/mnist1d/*/
 # A seed is a job of its own here too.
 mnist1d: $(READY)
 	@$(BIN)/perennial plan $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES)) -- $(MNIST1D)
-	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- $(MNIST1D)
+	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- $(MNIST1D) shuffled_positions
 	@for part in $(MNIST1D); do $(BIN)/perennial verdicts $$part $(if $(SCALE),--scale $(SCALE)); done
 
 plan: $(READY)

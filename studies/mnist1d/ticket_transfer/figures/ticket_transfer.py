@@ -19,7 +19,7 @@ CURVES = curves.beside(__file__, "ticket_transfer_*")
 TITLE = "MNIST-1D: transfer of lottery tickets"
 CAPTION = (
     "Test accuracy by step on a second data set of the dense network, of the ticket with 92 percent dropped, and of a "
-    "random ticket as sparse. Lines: ours, mean over seeds; bands: 95 % interval; dots: published at step 6000, mean of "
+    "random ticket as sparse. Lines: ours, mean over seeds; bands: 95 % interval; dots: published at step 6000, of "
     "two trials, filled: 2020, rewound; open: 2024, on unrelated weights. Last panel: runs of kept neighbouring inputs."
 )
 LOOKS = {
