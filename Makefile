@@ -46,11 +46,14 @@ plan: $(READY)
 
 install: $(READY)
 
+# Several processes; the tests of a file stay in one, see tests/conftest.py.
+PROCESSES := --numprocesses auto --maxprocesses 4
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PROCESSES)
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PROCESSES)
 
 test-faults: $(READY)
 	$(BIN)/python -m pytest -m faults

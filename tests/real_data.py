@@ -20,6 +20,14 @@ def mnist_root() -> Path:
     return root
 
 
+def cifar_root() -> Path:
+    """The folder that holds CIFAR-100 in its python layout, from the environment's PERENNIAL_DATA."""
+    root = Path(os.environ.get("PERENNIAL_DATA") or os.devnull)
+    there = (root / "cifar-100-python" / "train").is_file()
+    require_or_skip("cifar100", there, "PERENNIAL_DATA names no folder with cifar-100-python/train")
+    return root
+
+
 @dataclass(frozen=True)
 class Made:
     """A data set file, and the largest resident size of the process that made it."""

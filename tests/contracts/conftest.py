@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
-
-from perennial import registry
+from contracts.outside import only_folder
 
 MINE = '''"""Descent by the mean gradient so far, squashed. It puts new tensors into the state."""
 
@@ -50,10 +47,5 @@ def folder_of_mine(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def mine(folder_of_mine, monkeypatch):
     """The algorithm `mine` is there."""
-    monkeypatch.setattr(registry, "_folders", {})
-    registry._files.cache_clear()
-    registry.add_folder("algorithms", folder_of_mine)
-    yield
-    registry._files.cache_clear()
-    for name in [name for name in sys.modules if name.startswith(registry.OUTSIDE)]:
-        del sys.modules[name]
+    with only_folder(folder_of_mine, monkeypatch):
+        yield

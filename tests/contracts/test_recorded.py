@@ -15,8 +15,11 @@ from perennial.learning import engines, tree
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.streams.clock import Clock
 
+# Biases before a batch normalisation have no slope but rounding errors, which Adam blows up to whole steps: there is
+# nothing that two ways to compute could agree on.
+SINGLE = [one for one in COMBINATIONS if one != ("adam", "residual")]
 OF_TASKS = [
-    (algorithm, case) for algorithm, case in COMBINATIONS if NETWORK in CASES[case].settings
+    (algorithm, case) for algorithm, case in SINGLE if NETWORK in CASES[case].settings
 ]  # the others take single steps
 
 
@@ -35,7 +38,7 @@ def test_whole_tasks(algorithm, case):
     np.testing.assert_allclose(*(learner.predict(1, x) for learner in made), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("algorithm", "case"), COMBINATIONS)
+@pytest.mark.parametrize(("algorithm", "case"), SINGLE)
 def test_single_steps(algorithm, case):
     """At a rate that changes from step to step."""
     made = [CASES[case].learner(hyper(algorithm), engine, tasks=False) for engine in ("stacked", "recorded")]

@@ -22,6 +22,7 @@ SEEDS = [4, 1, 7]
 INPUTS, CLASSES, IMAGE = 6, 3, (1, 16, 16)
 MLP = {"name": "mlp", "hidden": [5, 4], "activation": "tanh"}
 CONVNET = {"name": "convnet", "channels": [2, 3], "hidden": [4]}
+RESNET = {"name": "resnet18", "widths": [2, 3], "blocks": 1}
 EXAMPLES = 40  # of a task
 # Rates so high that in twenty steps units of every layer are renewed, several in some of them.
 OVERRIDES: dict[str, dict[str, Any]] = {"cbp": {"replacement_rate": 0.2, "maturity_threshold": 2}}
@@ -84,7 +85,8 @@ class Case:
         """A learner with its first weights."""
         need, networks = self.need(algorithm, **changes), self.networks()
         made = engines.learner(engine, need, networks, seeds)
-        made.load({"weights": networks.init(seeds, 0, need.precision)})
+        buffers = networks.buffers(len(seeds), need.precision)
+        made.load({"weights": networks.init(seeds, 0, need.precision), "buffers": buffers})
         return made
 
     def task(self, seed: int, index: int = 0, steps: int = 20) -> Task:
@@ -122,6 +124,7 @@ CASES = {
     ),
     "mini-batches": Case({NETWORK: MLP}, batch=4),
     "convolutions": Case({NETWORK: CONVNET}, batch=4),
+    "residual": Case({NETWORK: RESNET}, batch=4),
     "policy and value": Case({"policy": MLP, "value": MLP}, "policy_and_value", outputs={"value": 1}),
     "two that share a layer": Case(
         {"policy": MLP, "value": MLP},

@@ -164,8 +164,8 @@ MISTAKES = {
         "    for array in units.outgoing:\n        write(array, chosen, due)\n", "", {}
     ),
     "bias is kept": ("in (*units.affine, *units.statistics):", "in units.statistics:", {}),
-    "only ages are forgotten": ('("utility", "mean_feature", "age"))', '("age",))', {}),
-    "age is kept": ('"mean_feature", "age"))', '"mean_feature"))', {}),
+    "only ages are forgotten": ('("utility", "mean_feature", "age")\n', '("age",)\n', {}),
+    "age is kept": ('"mean_feature", "age")\n', '"mean_feature")\n', {}),
     "most useful first": ("torch.where(mature, score, torch.inf)", "torch.where(mature, -score, torch.inf)", {}),
     "saved fraction is lost": ("saved += due\n", "saved.copy_(due)\n", {}),
     "fractions are rounded away": (

@@ -228,10 +228,13 @@ def test_a_neighbour_s_time_goes_by_the_weights(study):
     assert source.like == near and source.factor == 2
 
 
-def test_one_of_each_family_comes_first(study):
+def test_what_tells_most_is_timed_first(study):
+    """The lightest of each algorithm, then the costliest of each family, then the others."""
     a, b = (kind(study, EXPERIMENT, "cbp", {"network": {"activation": name}}) for name in ("relu", "tanh"))
+    wide = kind(study, EXPERIMENT, "cbp", {"network": {"hidden": [50, 50]}})
     c = kind(study, EXPERIMENT, "backprop")
-    assert kinds.in_order({a: 3.0, b: 2.0, c: 1.0}) == [a, c, b]
+    weights = {a: 10, b: 10, c: 10, wide: 1000}
+    assert kinds.in_order({a: 3.0, b: 2.0, c: 1.0, wide: 9.0}, weights) == [a, c, wide, b]
 
 
 def test_wide_runs_need_memory_by_their_state(study):

@@ -7,33 +7,18 @@ the images. File order of a class is its order through the batches.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perennial.datasets import DataError
+from perennial.datasets import DataError, _pickled
 from perennial.datasets import _images_by_class as by_class
 from perennial.jobs.progress import Progress
 
 BATCHES = 10
 NAMES = "map_clsloc.txt"
-
-# All that an array in a pickle asks for. A pickle may call anything else too, so anything else is refused.
-ALLOWED = {
-    (module, name)
-    for base in ("numpy.core", "numpy._core")
-    for module, name in ((f"{base}.multiarray", "_reconstruct"), (f"{base}.numeric", "_frombuffer"))
-} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
-
-
-class _Arrays(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
 
 
 def prepare(folder: Path) -> Callable[[Any], None]:
@@ -103,15 +88,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     Raises:
         DataError: names the file and what is wrong with it.
     """
-    try:
-        with open(path, "rb") as file:
-            batch = _Arrays(file, encoding="latin1").load()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # broken bytes can raise anything
-        raise DataError(f"{path}: is no batch of downsampled ImageNet ({error})") from None
+    batch = _pickled.load(path, "batch of downsampled ImageNet")
     lacks = [key for key in ("data", "labels", "mean") if not isinstance(batch, dict) or key not in batch]
     if lacks:
         raise DataError(f"{path}: is no batch of downsampled ImageNet (it lacks {', '.join(lacks)})")

@@ -106,17 +106,32 @@ def family(kind: Kind) -> str:
     return json.dumps([kind.engine, own["algorithm"], network, own["precision"]], sort_keys=True)
 
 
-def in_order(work: Mapping[Kind, float]) -> list[Kind]:
-    """The order of measuring: the costliest of each family, then the others, the costliest first.
+def in_order(work: Mapping[Kind, float], weights: Mapping[Kind, int]) -> list[Kind]:
+    """The order of measuring: first what lets most costs be told, then what the sum depends on most.
+
+    First comes the lightest kind of each algorithm on each problem, small networks before large ones: each takes
+    little time, and tells the cost of its neighbours. Then the costliest of each family, then the others, the
+    costliest first.
 
     Args:
         work: kind -> run-steps times weights.
+        weights: kind -> of one run.
     """
     by_work = sorted(work, key=lambda kind: -work[kind])
+    light: dict[str, Kind] = {}
+    for kind in sorted(by_work, key=lambda kind: weights[kind]):
+        light.setdefault(_world(kind), kind)
     first: dict[str, Kind] = {}
     for kind in by_work:
         first.setdefault(family(kind), kind)
-    return [*first.values(), *(kind for kind in by_work if kind not in set(first.values()))]
+    return list(dict.fromkeys([*light.values(), *first.values(), *by_work]))
+
+
+def _world(kind: Kind) -> str:
+    """The algorithm's name, the problem's and the engine."""
+    own = kind.settings
+    worlds = [own[part]["name"] for part in registry.WORLDS if part in own]
+    return json.dumps([kind.engine, kind.device, own["algorithm"]["name"], worlds])
 
 
 def nearest(kind: Kind, measured: Iterable[Kind], weights: Mapping[Kind, int]) -> Kind | None:

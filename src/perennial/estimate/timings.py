@@ -77,9 +77,9 @@ class Timings:
             work: kind -> run-steps times weights: how much depends on it.
             settings: kind -> those of one of its variants.
         """
-        wanted = [
-            (kind, settings[kind]) for kind in kinds.in_order(work) if not self._recall(kind, settings[kind])
-        ]
+        weights = {kind: kinds.cost_of_run(own).weights for kind, own in settings.items()}
+        order = kinds.in_order(work, weights)
+        wanted = [(kind, settings[kind]) for kind in order if not self._recall(kind, settings[kind])]
         if wanted:
             self.say(
                 f"timing {len(wanted)} kinds of runs on this machine, for {self.seconds:.0f} s at most ..."

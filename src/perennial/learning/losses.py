@@ -74,8 +74,12 @@ def squared_error(forward: Forward, batch: Mapping[str, Any], settings: Mapping[
 
 @register
 def cross_entropy(forward: Forward, batch: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Any, Any]:
-    """-log softmax at the label; performance: the share classified right. Batch: inputs [r, b, i], targets [r, b]."""
+    """-log softmax at the label; performance: the share classified right. Batch: inputs [r, b, i], targets [r, b].
+
+    Settings: `classes`, the first so many outputs take part; None: all.
+    """
     outputs, labels = forward(settings.get("network", NETWORK), batch["inputs"]), batch["targets"]
+    outputs = outputs[:, :, : settings.get("classes")]
     each = torch.nn.functional.cross_entropy(
         outputs.flatten(0, 1), labels.flatten(), reduction="none"
     )  # [r b]

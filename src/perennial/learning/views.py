@@ -7,7 +7,7 @@ so; of several networks each has its name in front, `policy.weight_0`, unless th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,10 +34,11 @@ class View:
     def __init__(self, network: Any, name: str, number: int, names: Mapping[str, str]) -> None:
         self.network, self.name, self.number, self.names = network, name, number, dict(names)
         self.prefix = "" if name == NETWORK else f"{name}."
+        self.has_buffers = bool(getattr(network, "buffer_names", ()))
         self.owned = {there for mine, there in self.names.items() if there == self.prefix + mine}
 
     def own(self, tree: Mapping[str, Any]) -> Weights:
-        """The network's parameters under its own names: the same arrays."""
+        """The network's parameters, or its buffers, under its own names: the same arrays."""
         return {mine: tree[there] for mine, there in self.names.items() if there in tree}
 
     def init(self, seed: int, task: int, dtype: str) -> Weights:
@@ -60,6 +61,7 @@ class HiddenLayer:
         self.address = index + NETWORK_STRIDE * view.number  #: of the layer in the random streams
         self.key = self.name("hidden")  #: of its branch of the algorithm's state
         self.bound = view.network.bounds[index]  #: of fresh incoming weights
+        self.distribution = getattr(view.network, "distribution", "uniform")  #: normal: of the same variance
 
     def name(self, kind: str) -> str:
         """The name of an array of the layer in the tree or the state: `hidden_0`, `policy.gain_1`."""
@@ -77,6 +79,16 @@ class HiddenLayer:
         return self.view.network.by_unit(self.index, features)
 
 
+class Matrix(NamedTuple):
+    """The parameters of one layer, hidden or head, by their names in the tree."""
+
+    weight: str  #: [r, i, o], of a convolution [r, o, i, k, k]
+    bias: str  #: [r, o]
+    bound: float  #: of fresh weights
+    head: bool  #: whether it is a network's last layer
+    address: int  #: of the layer in the random streams
+
+
 class Networks:
     """The networks of a learner, and all their hidden layers, a shared one once.
 
@@ -92,7 +104,7 @@ class Networks:
         self.views: dict[str, View] = {}
         for number, (name, network) in enumerate(networks.items()):
             names = {}
-            for own in network.names:
+            for own in (*network.names, *getattr(network, "buffer_names", ())):
                 owner, theirs = shared.get((name, own), (name, own))
                 names[own] = theirs if owner == NETWORK else f"{owner}.{theirs}"
             self.views[name] = View(network, name, number, names)
@@ -105,6 +117,17 @@ class Networks:
             for index in range(view.network.layers - 1):
                 readers.setdefault(view.names[f"weight_{index}"], []).append((view, index))
         return [HiddenLayer(*found[0], found) for found in readers.values()]
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """Every layer of every network, the heads too, a shared one once."""
+        found: dict[str, Matrix] = {}
+        for view in self.views.values():
+            for index, bound in enumerate(view.network.bounds):
+                weight, bias = view.names[f"weight_{index}"], view.names[f"bias_{index}"]
+                head, address = index == view.network.layers - 1, index + NETWORK_STRIDE * view.number
+                found.setdefault(weight, Matrix(weight, bias, bound, head, address))
+        return list(found.values())
 
     def layer(self, name: str, index: int) -> HiddenLayer:
         """Hidden layer number `index` of a network."""
@@ -120,6 +143,14 @@ class Networks:
                 fresh |= {name: array for name, array in own.items() if name in view.owned}
             runs.append(fresh)
         return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+    def buffers(self, runs: int, dtype: str) -> Weights:
+        """Fresh buffers of all runs as numpy arrays [r, ...]: what networks remember beside their parameters."""
+        fresh = {}
+        for view in self.views.values():
+            own = view.network.buffers(dtype) if view.has_buffers else {}
+            fresh |= {view.names[name]: np.stack([array] * runs) for name, array in own.items()}
+        return fresh
 
     @property
     def stackable(self) -> bool:

@@ -71,7 +71,8 @@ class Tasks:
         steps, begin = tasks[0].steps, sum(piece.shape[1] for piece in self.performance)
         if begin == 0:
             self._begin(index)
-            self._measure_internals(index, tasks)
+            probes = [problem.probe(task) for problem, task in zip(self.problems, tasks, strict=True)]
+            self._measure_internals(index, probes)
         piece = self._piece(steps)
         for start in range(begin, steps, piece):
             stop = min(start + piece, steps)
@@ -133,16 +134,16 @@ class Tasks:
         """Whether a measure is taken of task number `index`."""
         return _binned(name) or index % self.measures[name]["every"] == 0
 
-    def _measure_internals(self, index: int, tasks: list[Task]) -> None:
+    def _measure_internals(self, index: int, probes: list[np.ndarray]) -> None:
+        """Measures of weights and activations, on inputs [n, i] of each run."""
         due = self._due("internals", index)
         if not due:
             return
         state = self.learner.state()
         rows: dict[str, list[np.ndarray]] = {name: [] for name in due}
-        for r, (problem, task) in enumerate(zip(self.problems, tasks, strict=True)):
+        for r, x in enumerate(probes):
             own = tree.run_of(state, r)  # run by run: never mixed
-            x = problem.probe(task).astype(self.dtype)
-            shown = stacked.probe(self.settings["algorithm"], self.networks, own, x)
+            shown = stacked.probe(self.settings["algorithm"], self.networks, own, x.astype(self.dtype))
             features = [self._places_as_examples(layer, h) for layer, h in enumerate(shown)]
             weights = {name: w[0] for name, w in own["weights"].items()}
             for name in due:
@@ -203,7 +204,7 @@ class Tasks:
         if self.options.reset == "network" and index > 0:  # before the first task it is fresh
             reset.network(self.learner, self.networks, self.seeds, index, self.dtype)
         if self.options.reset == "head":
-            reset.head(self.learner, self.networks, NETWORK, memory)
+            reset.head(self.learner, self.networks, NETWORK, self.settings["algorithm"], memory)
 
     def _learnt(self, index: int, stop: int, steps: int) -> None:
         """The task is learnt up to step `stop` of its steps, the end of a piece."""

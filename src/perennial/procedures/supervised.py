@@ -20,6 +20,7 @@ from perennial.learning import engines, tree, views
 from perennial.learning.learner import Need, State
 from perennial.problems import Size, Task
 from perennial.procedures import Cost, Group, Series, _tasks
+from perennial.procedures.hooks import reset
 from perennial.settings import Settings as Base
 from perennial.settings import Unfit, switch
 
@@ -58,7 +59,7 @@ class Supervised:
         self._check(len(one.task(0).targets))
         self.networks = views.single(_tasks.network(settings, Size(one.inputs, one.outputs, 0)))
         self.learner = engines.learner(group.engine, need(settings), self.networks, group.seeds, group.device)
-        self.learner.load({"weights": self.networks.init(group.seeds, 0, settings["precision"])})
+        reset.network(self.learner, self.networks, group.seeds, 0, settings["precision"])
         self.updates, self.total = 0, settings["length"] * len(group.seeds)
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}  # [r] each
 

@@ -57,10 +57,19 @@ def uniforms(purpose: int, clock: Clock, layer: Any, count: int, device: Any = "
 
 def uniforms_at(purpose: int, clock: Clock, layers: Any, count: int) -> Any:
     """Several draws of every run at once: [r, n, count], one for each of the layers [r, n] in the stream."""
+    return _at(uniforms, purpose, clock, layers, count)
+
+
+def normals_at(purpose: int, clock: Clock, layers: Any, count: int) -> Any:
+    """The same of standard normals."""
+    return _at(normals, purpose, clock, layers, count)
+
+
+def _at(draw: Any, purpose: int, clock: Clock, layers: Any, count: int) -> Any:
     runs, n = layers.shape
     seeds = torch.as_tensor(clock.seeds, device=layers.device).unsqueeze(1).expand(-1, n).reshape(-1)  # [r n]
     flat = clock._replace(seeds=seeds)
-    return uniforms(purpose, flat, layers.reshape(-1, 1), count, layers.device).view(runs, n, count)
+    return draw(purpose, flat, layers.reshape(-1, 1), count, layers.device).view(runs, n, count)
 
 
 @one_on_a_gpu

@@ -17,6 +17,12 @@ and, if it changes the forward pass of the hidden layers, either or both of
 `perennial.learning.views.Networks`: its `hidden` lists every hidden layer once, and a `HiddenLayer` says what its units
 own. `rate` multiplies the step size.
 
+It may export `NEUTRAL`, settings under which it is the plain gradient step, backpropagation or Adam, to the last bit;
+and, if it remembers something of single weights or looks at others than it trains,
+
+    renewed(settings, networks, state, names)    the procedure has written new weights of those names, such as a head
+    evaluated(settings, state) -> weights        those that probes and tests look at
+
 Hooks are differentiated. Numbers of their own that are to be learnt, such as a gain, `init` returns as a further branch
 `weights`: all weights, its own among them, under names of its own [r, ...] (`layer.name("gain")`). They then have
 gradients in `update`. Only `weight_*` are matrices of the network, and counted as such. In a probe `clock` is None and
@@ -39,7 +45,7 @@ from perennial.lazy import torch
 from perennial.learning import tree
 from perennial.streams.clock import Clock
 
-__all__ = ["Clock", "Hook", "State", "begun", "hooks"]
+__all__ = ["Clock", "Hook", "State", "begun", "hooks", "looked_at"]
 
 Hook = Callable[[int, Any], Any]  # (index of the layer in its network, [r, b, h]) -> [r, b, h]
 State = dict[str, Any]  # nested: weights, buffers, optimiser, algorithm, problem
@@ -51,6 +57,11 @@ def begun(algorithm: ModuleType, settings: Any, networks: Any, state: State) -> 
         return state
     fresh = algorithm.init(settings, networks, tree.each(torch.tensor, state["weights"]))
     return {"buffers": {}, "problem": {}, **state, **tree.numbers(fresh)}
+
+
+def looked_at(algorithm: ModuleType, settings: Any, state: State) -> dict[str, Any]:
+    """The weights that probes and tests see."""
+    return algorithm.evaluated(settings, state) if hasattr(algorithm, "evaluated") else state["weights"]
 
 
 def hooks(

@@ -12,7 +12,7 @@ from typing import Any
 
 from perennial import streams
 from perennial.lazy import torch
-from perennial.learning.algorithms import Clock, State
+from perennial.learning.algorithms import Clock, State, _periods
 from perennial.streams import tensors
 
 UNIT_STRIDE = 256  # a unit's own numbers in the replacement stream: layer + UNIT_STRIDE (unit + 1)
@@ -50,23 +50,49 @@ def least(score: Any, mature: Any, count: int) -> Any:
 
 
 def fresh_weights(layers: list[Any], weights: State, units: list[Any], clock: Clock) -> list[Any]:
-    """Fresh incoming weights for the units [r, k] of each layer, uniform within its bound: [r, k, i, ...] each.
+    """Fresh incoming weights for the units [r, k] of each layer, as the layer's first ones: [r, k, i, ...] each.
 
     A unit's numbers depend on its place in the network and the clock alone; one draw serves all layers.
     """
     shapes = [layer.units(weights).incoming.shape[2:] for layer in layers]
     places = [layer.address + UNIT_STRIDE * (chosen + 1) for layer, chosen in zip(layers, units, strict=True)]
     longest = max(shape.numel() for shape in shapes)
-    u = tensors.uniforms_at(
-        streams.REPLACEMENT, clock, torch.cat(places, dim=1), longest
-    )  # [r, all k, longest]
-    found = []
-    parts = u.split([chosen.shape[1] for chosen in units], dim=1)
-    for layer, shape, part in zip(layers, shapes, parts, strict=True):
-        sample = part[:, :, : shape.numel()].unflatten(2, shape)  # [r, k, i ...] -> [r, k, i, ...]
-        sample = sample.to(layer.units(weights).incoming.dtype)
-        found.append((sample * 2 - 1) * layer.bound)
+    at = streams.REPLACEMENT, clock, torch.cat(places, dim=1), longest
+    draws = {
+        "uniform": lambda: tensors.uniforms_at(*at) * 2 - 1,
+        "normal": lambda: tensors.normals_at(*at) / 3**0.5,
+    }
+    kinds = [layer.distribution for layer in layers]
+    drawn = {kind: draws[kind]() for kind in set(kinds)}  # [r, all k, longest], of the bound 1
+    found, sizes = [], [chosen.shape[1] for chosen in units]
+    parts = {kind: u.split(sizes, dim=1) for kind, u in drawn.items()}
+    for k, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
+        sample = parts[kinds[k]][k][:, :, : shape.numel()].unflatten(
+            2, shape
+        )  # [r, k, i ...] -> [r, k, i, ...]
+        found.append(sample.to(layer.units(weights).incoming.dtype) * layer.bound)
     return found
+
+
+def all_units(layer: Any, weights: State) -> Any:
+    """A slot for every unit of a layer: [r, h] int64."""
+    runs, units = layer.units(weights).incoming.shape[:2]
+    return torch.arange(units, device=layer.units(weights).incoming.device).expand(runs, units)
+
+
+def restart(layers: list[Any], state: State, due: list[Any], clock: Clock, own: tuple[str, ...] = ()) -> None:
+    """Start every unit afresh that is due; what the optimiser remembers of its weights becomes zero.
+
+    Args:
+        due: of each layer [r, h] bool.
+        own: see `renew`.
+    """
+    if not layers or all(_periods.nothing(of_layer) for of_layer in due):
+        return
+    chosen = [all_units(layer, state["weights"]) for layer in layers]
+    fresh = fresh_weights(layers, state["weights"], chosen, clock)
+    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
+        renew(layer, state, *of_layer, tuple(state["optimiser"]), own)
 
 
 def renew(
@@ -88,7 +114,7 @@ def renew(
         memories: branches of the optimiser that forget what is the unit's.
         own: arrays [r, h] of the layer's branch of the algorithm that become zero.
     """
-    units = layer.units(state["weights"])
+    units = layer.units({**state["weights"], **state.get("buffers", {})})
     write(units.incoming, chosen, due, fresh)
     for array in units.outgoing:
         write(array, chosen, due)

@@ -48,6 +48,13 @@ class Settings(_moments.Settings):
         paper="contribution (Nature eq. 1); the preprint has adaptable_contribution",
         code="adaptable_contribution for ImageNet, MNIST and the regression",
     )
+    utility_average: Literal["corrected", "uncorrected", "running_sum"] = switch(
+        "corrected",
+        "average of the utility over time: corrected for its start at zero or not; or the sum of all activities so "
+        "far, also those before a renewal, times the weights as they are now",
+        paper="uncorrected (Nature eq. 1); the preprint corrects it",
+        code="corrected; running_sum in the residual network of CIFAR-100, by a slip",
+    )
     count: Literal["eligible", "layer_width"] = switch(
         "eligible",
         "what the replacement rate is a share of",
@@ -145,8 +152,11 @@ def _measure(settings: Settings, layer: Any, state: State, features: Any) -> Non
     own, units = state["algorithm"][layer.key], layer.units(state["weights"])
     own["age"] += 1
     own["mean_feature"].mul_(eta).add_(h.mean((1, 3)), alpha=1 - eta)
-    y = instantaneous_utility(settings.utility, units, h, _mean(settings, own))
-    own["utility"].mul_(eta).add_(y, alpha=1 - eta)
+    if settings.utility_average == "running_sum":
+        own["utility"].add_(activity_of_units(settings.utility, h, _mean(settings, own)), alpha=1 - eta)
+    else:
+        y = instantaneous_utility(settings.utility, units, h, _mean(settings, own))
+        own["utility"].mul_(eta).add_(y, alpha=1 - eta)
 
 
 def _mean(settings: Settings, own: State) -> Any:
@@ -216,6 +226,29 @@ def instantaneous_utility(kind: str, units: Any, h: Any, mean: Any) -> Any:
     return combined(kind, activity, outgoing, lambda: mean_size(units.incoming, 2))
 
 
+def activity_of_units(kind: str, h: Any, mean: Any) -> Any:
+    """The factor of a utility that comes from activations alone, [r, h]: a mean over batch and places."""
+    of = FACTORS[kind].activity
+    if of == "none":
+        return torch.ones_like(mean)
+    return (h if of == "size" else h - mean[:, None, :, None]).abs().mean((1, 3))  # [r, b, h, p] -> [r, h]
+
+
+def _score(settings: Settings, layer: Any, state: State) -> Any:
+    """What units are ranked by, [r, h]: those of lowest score go."""
+    utility = state["algorithm"][layer.key]["utility"]
+    if settings.utility_average == "corrected":
+        own = state["algorithm"][layer.key]
+        return own["utility"] / _correction(settings, own)
+    if settings.utility_average == "uncorrected":
+        return utility
+    factors, units = FACTORS[settings.utility], layer.units(state["weights"])
+    if factors.outgoing:
+        sizes = [mean_size(array, 2) for array in units.outgoing]  # [r, h, p, o, ...] -> [r, h]
+        utility = utility * (sum(sizes) / len(sizes))
+    return utility / mean_size(units.incoming, 2) if factors.incoming else utility
+
+
 def mean_size(w: Any, axis: int) -> Any:
     """Mean |w| over an axis and all after it; on a GPU, where memory is the limit, without storing |w|."""
     if w.is_cuda:
@@ -228,7 +261,7 @@ def _choose(settings: Settings, layer: Any, state: State, clock: Clock) -> tuple
     """The units of one layer that may be renewed, least useful first, and which of them are due: [r, k] each."""
     own = state["algorithm"][layer.key]
     mature = own["age"] > settings.maturity_threshold
-    width, coin, score = mature.shape[1], None, own["utility"] / _correction(settings, own)
+    width, coin, score = mature.shape[1], None, _score(settings, layer, state)
     if settings.fraction == "bernoulli" or settings.utility == "random":
         lots = tensors.uniforms(streams.REPLACEMENT, clock, layer.address, width + 1, mature.device)
         coin = lots[:, 0] if settings.fraction == "bernoulli" else None  # number 0 is the coin
@@ -249,4 +282,6 @@ def renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, f
     forgotten = tuple(
         kind for kind in state["optimiser"] if kind != "velocity" or settings.renewed_velocity == "zero"
     )
-    _renewal.renew(layer, state, chosen, due, fresh, forgotten, ("utility", "mean_feature", "age"))
+    own = ("utility", "mean_feature", "age")
+    own = own[1:] if settings.utility_average == "running_sum" else own
+    _renewal.renew(layer, state, chosen, due, fresh, forgotten, own)

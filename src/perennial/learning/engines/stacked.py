@@ -126,7 +126,8 @@ def take_step(
     def run(name: str, x: Any) -> Any:
         view, shown = networks.views[name], {**state, "weights": leaves}
         hooks = algorithms.hooks(algorithm, hyper, shown, clock, networks, name)
-        outputs, hidden = view.network.forward(view.own(leaves), x, **hooks)
+        mode = buffers(view, state, "train")
+        outputs, hidden = view.network.forward(view.own(leaves), x, **hooks, **mode)
         for index, h in enumerate(hidden):
             key = networks.layer(name, index).key
             features[key] = h if key not in features else torch.cat([features[key], h], dim=1)  # [r, b, h]
@@ -142,6 +143,11 @@ def take_step(
     return performance.detach()
 
 
+def buffers(view: Any, state: State, mode: str) -> dict[str, Any]:
+    """What a network with buffers is given beside its weights, as arguments for `Network.forward`."""
+    return {"buffers": view.own(state["buffers"]), "mode": mode} if view.has_buffers else {}
+
+
 def forward(
     algorithm: Any, hyper: Any, networks: Networks, state: State, x: np.ndarray, name: str = NETWORK
 ) -> np.ndarray:
@@ -152,12 +158,13 @@ def forward(
     """
     view = networks.views[name]
     hooks = algorithms.hooks(algorithm, hyper, state, None, networks, name)
-    weights = view.own(state["weights"])
+    weights = view.own(algorithms.looked_at(algorithm, hyper, state))
     one = next(iter(weights.values()))
     inputs = torch.tensor(x, dtype=one.dtype, device=one.device)[None]  # [b, i] -> [1, b, i]
     with torch.no_grad():
         parts = [
-            view.network.forward(weights, part, **hooks)[0][0] for part in inputs.split(TEST_BATCH, dim=1)
+            view.network.forward(weights, part, **hooks, **buffers(view, state, "test"))[0][0]
+            for part in inputs.split(TEST_BATCH, dim=1)
         ]
     return torch.cat(parts).cpu().numpy()
 
@@ -178,10 +185,13 @@ def probe(
         registry.parse("algorithms", dict(settings)),
     )
     view = networks.views[name]
-    if not algorithms.hooks(algorithm, hyper, state, None, networks, name):
-        return view.network.features({name: w[0] for name, w in view.own(state["weights"]).items()}, x)
+    hooked = algorithms.hooks(algorithm, hyper, state, None, networks, name) or view.has_buffers
+    if not hooked:
+        weights = view.own(algorithms.looked_at(algorithm, hyper, state))
+        return view.network.features({name: w[0] for name, w in weights.items()}, x)
     own = tree.each(torch.tensor, state)
     with torch.no_grad():
         hooks = algorithms.hooks(algorithm, hyper, own, None, networks, name)
-        _, features = view.network.forward(view.own(own["weights"]), torch.from_numpy(x)[None], **hooks)
+        weights, mode = view.own(algorithms.looked_at(algorithm, hyper, own)), buffers(view, own, "probe")
+        _, features = view.network.forward(weights, torch.from_numpy(x)[None], **hooks, **mode)
     return [h[0].numpy() for h in features]

@@ -9,6 +9,11 @@ image where the inputs are one. A network holds no weights. It has
     stackable      True if with one example a step a run's bits do not depend on its place in a stack of runs
     init(seed, task, dtype, address)   fresh weights of one run; `address` is added to the layer in the random streams
     forward, features
+    distribution   of fresh weights: uniform within the bounds, unless it says "normal", of the same variance
+
+One that remembers something beside its weights, such as running statistics of batch normalisation, lists its
+`buffer_names`. It has `buffers(dtype)`, fresh ones of one run, and its `forward` takes them with a `mode`: "train"
+moves them on, in place; "test" uses them; "probe" is what it does where it is looked at.
 
 A hidden layer's activations are [r, b, h p]: h units, each at p places of the image (1 where there is none). An
 algorithm that deals with single units need not know what a layer is like. For it a network has

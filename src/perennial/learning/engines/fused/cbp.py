@@ -50,6 +50,7 @@ REFRESH = CUT
 KNOWS = {
     "utility": KINDS,
     "count": ("eligible", "layer_width"),
+    "utility_average": ("corrected",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),

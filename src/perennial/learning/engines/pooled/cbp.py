@@ -25,6 +25,7 @@ ACTIVITIES = ("size", "deviation", "none")  # that `Layer` sums up
 KNOWS = {
     "utility": tuple(kind for kind, of in cbp.FACTORS.items() if of.activity in ACTIVITIES),
     "count": ("eligible", "layer_width"),
+    "utility_average": ("corrected",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),

@@ -13,6 +13,7 @@ __all__ = ["KNOWS", "Rule", "unsupported"]
 KNOWS = {
     "utility": tuple(cbp.FACTORS),
     "count": ("eligible", "layer_width"),
+    "utility_average": ("corrected",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),
