@@ -270,7 +270,22 @@ TRANSFER = Table(
     ),
 )
 
+PIXELS = Table(
+    scale="paper",
+    seeds=Said(3, "ours: nothing depends on chance"),
+    common=DATA
+    | LOGISTIC
+    | ADAM
+    | said(
+        "3.12, 3.13: only the data matter",
+        {"procedure.name": "supervised", "procedure.batch_size": 100, "procedure.batches": "sequential"},
+    )
+    | ours("one update, which is not looked at", {"length": 1, "precision": "float32"}),
+    rows=(Rows("pixels", "3.12, 3.13", {}),),
+)
+
 TABLES = {
+    "raw_pixels": PIXELS,
     "lottery_tickets": LOTTERY,
     "ticket_transfer": TRANSFER,
     "double_descent": DOUBLE_DESCENT,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from perennial import registry
+from perennial.measures import map_neighbours
 from perennial.settings import Unfit
 
 NETWORKS = {
@@ -276,3 +277,26 @@ def test_a_run_says_whether_its_data_are_the_published_ones():
         )
         courses.finish(course)
         assert [series.values[0].tolist() for series in course.results()] == [[value] for value in found]
+
+
+def test_neighbours_and_logistic_regression_of_the_examples_are_as_published():
+    measured = {"pixel_neighbours": 10, "pixel_logistic": 10}
+    whole = {"name": "mnist1d"}
+    course = courses.begin(
+        courses.settings({"name": "supervised"}, NETWORKS["logistic"], measured, 1, whole), [0]
+    )
+    courses.finish(course)
+    found = {series.name: series.values[0][0] for series in course.results()}
+    assert found["pixel_neighbours"] == pytest.approx(59.6) and found["pixel_logistic"] == pytest.approx(
+        32.8, abs=0.5
+    )
+
+
+def test_neighbours_in_the_map_tell_clusters_from_noise():
+    """Two far heaps are told apart in the map; labels by chance are not."""
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 2, 120)
+    x = draw.normal(size=(120, 5)) + 20 * labels[:, None]
+    heaps = {"inputs": x[:90], "test_inputs": x[90:], "targets": labels[:90], "test_targets": labels[90:]}
+    chance = {**heaps, "targets": draw.permutation(labels[:90])}
+    assert map_neighbours.measure(heaps) == 100 and map_neighbours.measure(chance) < 90
