@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "mnist1d"))
 import courses
 import test_supervised
 
+from perennial import procedures
 from perennial.datasets import _mnist1d
+from perennial.learning import engines
 
 ROUNDS, UPDATES, SEEDS = 5, 300, 2
 SGD = {"name": "backprop", "step_size": 0.01, "momentum": 0.9}
@@ -68,7 +70,9 @@ def plain(make: Callable[[], nn.Module], optimiser: Callable, mask: float = 0.0)
 def ours(procedure: dict, network: dict, algorithm: dict, length: int, measures: dict | None = None) -> None:
     """The same by the project's course, all seeds in one group."""
     own = courses.settings(procedure, network, measures or {"parameters": 10**9}, length, DATA, algorithm)
-    courses.finish(courses.begin(own, list(range(SEEDS))))
+    need = procedures.need(own)
+    engine = engines.choose(need, device="cpu") if need else "stacked"
+    courses.finish(courses.begin(own, list(range(SEEDS)), engine))
 
 
 def mlp(h: int, residual: bool) -> dict:

@@ -37,11 +37,13 @@ def settings(
     return {**typed, "measures": every, "length": length, "precision": precision}
 
 
-def begin(own: dict[str, Any], seeds: list[int] = SEEDS) -> Course:
+def begin(own: dict[str, Any], seeds: list[int] = SEEDS, engine: str = "stacked") -> Course:
     """Runs before their first step."""
     module, choices = registry.world(own)
     met = [module.sequence(choices, seed, own["length"]) for seed in seeds]
-    return registry.module("procedures", own["procedure"]["name"]).start(Group(own, seeds, met))
+    return registry.module("procedures", own["procedure"]["name"]).start(
+        Group(own, seeds, met, engine=engine)
+    )
 
 
 def finish(course: Course) -> int:

@@ -262,7 +262,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     (
         [("engine", "gpu")],
         "",
-        ["'gpu' is not allowed", "one of auto, fused, pooled, graphed, recorded, stacked"],
+        ["'gpu' is not allowed", "one of auto, fused, pooled, dense, graphed, recorded, stacked"],
     ),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("gpu_precision", "bf16")], "", ["'bf16' is not allowed", "one of fp32, tf32"]),

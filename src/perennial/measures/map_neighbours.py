@@ -6,7 +6,9 @@ import numpy as np
 
 KIND, AXES = "data", ()
 UNITS = "percent"
-DESCRIPTION = "test examples classified correctly by their ten nearest training examples in the t-SNE map of all"
+DESCRIPTION = (
+    "test examples classified correctly by their ten nearest training examples in the t-SNE map of all"
+)
 SOURCE = "Greydanus and Kobak 2024, t-SNE of MNIST and MNIST-1D; the criterion is ours"
 
 NEIGHBOURS, PERPLEXITY = 10, 30

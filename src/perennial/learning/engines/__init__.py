@@ -5,12 +5,13 @@ Two are general, one file each. They take everything, a user's algorithm too:
 `stacked`: the definition itself in PyTorch, all runs of the group in one stack. CPU.
 `recorded`: the same step, recorded as a CUDA graph and replayed.
 
-Three are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
+Four are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
 
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of times
 less. CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
 pooling took. CPU.
+`dense`: small fully connected networks in mini-batches, one run at a time, gradients in closed form. CPU.
 `graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, in
 `graphed/`; convolutional and other ones in mini-batches, in `graphed/batches/`.
 
@@ -44,6 +45,7 @@ from perennial.learning.learner import Need
 FOLDERS = {
     "fused": ("fused",),
     "pooled": ("pooled",),
+    "dense": ("dense",),
     "graphed": ("graphed", "graphed.batches"),
     "recorded": (),
     "stacked": (),
@@ -51,7 +53,7 @@ FOLDERS = {
 NAMES = tuple(FOLDERS)
 GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
 #: for the CPU; they gain nothing from a stack: each run is a group by itself
-ONE_BY_ONE = ("fused", "pooled")
+ONE_BY_ONE = ("fused", "pooled", "dense")
 ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best
