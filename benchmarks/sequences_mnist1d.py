@@ -27,7 +27,7 @@ from perennial import procedures
 from perennial.datasets import _mnist1d
 from perennial.learning import engines
 
-ROUNDS, UPDATES, SEEDS = 5, 300, 2
+ROUNDS, UPDATES, SEEDS = 3, 300, 2
 SGD = {"name": "backprop", "step_size": 0.01, "momentum": 0.9}
 DATA = {"name": "mnist1d"}
 
