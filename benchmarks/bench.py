@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import convolutions
+import lanes
 import numpy as np
 import torch
 from contenders import ROUNDS, Bench, measure
@@ -147,13 +148,14 @@ def main() -> None:
         f"medians of {ROUNDS} interleaved rounds in one process; ratios are medians of the rounds' ratios.",
         "*plain* is `nn.Sequential` and `torch.optim`, one run, data in memory, nothing logged (benchmarks/plain.py).",
         "*stacked* is the definition; *graphed* the engine for a GPU, here on the CPU; *fused* the compiled loop, one",
-        "run; *with data* includes making each task. Of Continual ImageNet a step is one mini-batch; *pooled* is the",
+        "run; *lanes* are eight runs in the lanes of a vector, their rows in nanoseconds beside *fused* with the same",
+        "eight runs; *with data* includes making each task. Of Continual ImageNet a step is one mini-batch; *pooled* is the",
         "engine for convolutional networks, one run, and *channels last* another order of the numbers in memory.",
         "",
         f"Machine: {provenance.device()}. Versions: {versions}.",
         "",
     ]
-    parts = [*table(regression()), *table(digits())]
+    parts = [*table(regression()), *lanes.rows(ALGORITHMS), *table(digits())]
     try:
         images = datasets.arrays("mnist", os.environ.get("PERENNIAL_DATA"))
         parts += [*table(mnist(100, images)), *table(mnist(2000, images))]

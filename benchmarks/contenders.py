@@ -1,4 +1,4 @@
-"""Those who take turns in a benchmark: plain PyTorch, stacks in PyTorch, and the fused loop, on one problem."""
+"""Those who take turns in a benchmark: plain PyTorch, stacks in PyTorch, and compiled loops, on one problem."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class Bench:
     def _learner(self, engine: str, algorithm: dict[str, Any], runs: int) -> Any:
         seeds, networks = list(range(runs)), views.single(self.network)
         shape = {"name": "mlp", "hidden": list(self.network.sizes[1:-1])}
-        need = Need({NETWORK: shape}, algorithm, LossSpec(self.problems[0].loss))
+        shape["activation"] = self.network.activation
+        one = self.problems[0]
+        bits = one.inputs if getattr(one, "bits", False) else 0
+        need = Need({NETWORK: shape}, algorithm, LossSpec(one.loss), bits=bits)
         learner = engines.learner(engine, need, networks, seeds)
         learner.load({"weights": networks.init(seeds, 0, "float32")})
         return learner

@@ -72,7 +72,7 @@ def write_results(folder: Path, study: config.Study) -> int:
             attributes = {"kind": "run", "settings": json.dumps(settings, sort_keys=True)}
             attributes |= {"code": stage_code.train(settings), "versions": json.dumps(provenance.versions())}
             sequence = study.sequence(experiment, variant)
-            for seed in study.seeds(experiment):
+            for seed in study.all_seeds(experiment):
                 name, curve = f"seeds_{seed}-{seed}.h5", np.linspace(seed, seed + 1, POINTS)
                 arrays = {f"seed_{seed:04d}/{measure}": curve for measure in settings["measures"]}
                 write_sealed(results / "runs" / experiment / variant / name, attributes, arrays)

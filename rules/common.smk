@@ -106,7 +106,7 @@ def variant_runs(wildcards):
 
 def variant_seeds(wildcards):
     """Seeds that the study wants of a variant."""
-    return study.seeds(wildcards.experiment)
+    return study.seeds(wildcards.experiment, wildcards.variant)
 
 
 @told

@@ -30,6 +30,7 @@ with logged(job.log[0]):
         dataset=Path(str(job.input.dataset)) if job.input.dataset else None,
         engine=study.engine,
         device=study.device,
+        portable=study.portable,
         threads=job.threads,
         code=job.params.code,
         experiment=job.wildcards.experiment,

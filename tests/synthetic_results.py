@@ -60,7 +60,7 @@ class Study:
     def variants(self, experiment: str) -> list[str]:
         return list(self.table[experiment])
 
-    def seeds(self, experiment: str) -> list[int]:
+    def seeds(self, experiment: str, variant: str) -> list[int]:
         return list(range(self.counts[experiment]))
 
     def settings(self, experiment: str, variant: str) -> dict:

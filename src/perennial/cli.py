@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import get_args
 
 from perennial import config
+from perennial.claims import summary
+from perennial.claims.verdict import VERDICTS
 from perennial.config import Study, entries
 from perennial.config.folders import layer
 from perennial.config.study import sequence_key
@@ -30,7 +32,7 @@ from perennial.errors import UserError
 from perennial.files import lineage, store
 
 SCHEMAS = Path(__file__).parent / "config"
-COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
+COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict", "parts")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         dataset=dataset,
         engine=options.engine or study.engine,
         device=options.device or study.device,
+        portable=study.portable,
         threads=1,
         code=stage_code.train(settings),
         experiment=options.experiment,
@@ -93,8 +96,10 @@ def verdicts(options: argparse.Namespace) -> int:
     with open(path, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if only in (None, row["experiment"])]
     print(table(rows))
-    counts = {row["verdict"]: sum(other["verdict"] == row["verdict"] for other in rows) for row in rows}
-    print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    judged = [row for row in rows if row["verdict"] in VERDICTS]
+    print("\n" + summary.of_claims([row["verdict"] for row in judged]))
+    if line := summary.to_settle(judged):
+        print(line)
     print(f"report: {folder / 'report.html'}")
     return 0
 
@@ -122,8 +127,7 @@ def check(options: argparse.Namespace) -> int:
     """Say in one line what a good config asks for."""
     study = _study(options)
     parts = [
-        f"{name} ({len(study.variants(name))} variants, {len(study.seeds(name))} seeds, "
-        f"{_length(study, name)})"
+        f"{name} ({len(study.variants(name))} variants, {_seeds(study, name)} seeds, {_length(study, name)})"
         for name in study.experiments()
     ]
     print(f"{study.file}: good; scale {study.scale}: {', '.join(parts)}")
@@ -136,6 +140,12 @@ def plan(options: argparse.Namespace) -> int:
 
     command.plan(_study(options), options)
     return 0
+
+
+def _seeds(study: Study, experiment: str) -> str:
+    """`30`, or `30 to 400` where variants have different numbers of them."""
+    counts = sorted({len(study.seeds(experiment, variant)) for variant in study.variants(experiment)})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _length(study: Study, experiment: str) -> str:

@@ -24,6 +24,7 @@ from perennial.learning.losses import NETWORK, LossSpec
 FOLDERS = {folder: engine for engine, folders in engines.FOLDERS.items() for folder in folders}
 #: folder -> the case that it is tried on
 OF_FOLDER = {
+    "lanes": "compiled",
     "fused": "compiled",
     "graphed": "online",
     "pooled": "convolutions",
@@ -95,7 +96,7 @@ def test_a_choice_that_a_file_has_never_heard_of(folder, name, monkeypatch):
     refused(FOLDERS[folder], need(folder, tiny.hyper(name)), "fashion 'old' (it knows: none)")
 
 
-@pytest.mark.parametrize("folder", ["fused", "graphed", "pooled"])
+@pytest.mark.parametrize("folder", ["lanes", "fused", "graphed", "pooled"])
 def test_a_choice_of_a_network_that_a_folder_has_never_heard_of(folder, monkeypatch):
     """`graphed/batches` calls the network's own forward pass: whatever that does is right."""
     asked = need(folder, tiny.hyper("backprop"))
@@ -128,7 +129,7 @@ def test_an_unknown_kind_of_course(folder, words):
     refused(FOLDERS[folder], changed(asked)[words], words)
 
 
-@pytest.mark.parametrize("folder", ["fused", "graphed"])
+@pytest.mark.parametrize("folder", ["lanes", "fused", "graphed"])
 def test_what_is_for_one_example_a_step_and_one_pass(folder):
     asked = need(folder, tiny.hyper("backprop"))
     refused("fused", replace(asked, batch=4), "one example a step (batch: 4)")
@@ -139,7 +140,7 @@ def test_what_is_for_one_example_a_step_and_one_pass(folder):
 
 def test_a_user_s_algorithm_has_no_fast_path(folder_of_mine):
     """Also one that is called like a file of the engines that is no algorithm's."""
-    for engine in ("fused", "pooled", "graphed"):
+    for engine in ("lanes", "fused", "pooled", "graphed"):
         folder = engines.FOLDERS[engine][0]
         refused(engine, need(folder, {"name": "mine"}), "algorithm 'mine' has no file")
     assert fast_path("fused", "layout") is None and fast_path("graphed", "step") is None

@@ -49,6 +49,7 @@ class Case:
         outputs: name -> number of outputs, where it is not that of the classes.
         shared: see `Networks`.
         inputs: where they are no images.
+        bits: whether they are 0 or 1.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class Case:
         outputs: Mapping[str, int] | None = None,
         shared: Any = None,
         inputs: int = INPUTS,
+        bits: bool = False,
     ) -> None:
         self.settings, self.loss, self.batch, self.shared = networks, loss, batch, shared
-        self.outputs = outputs or {}
+        self.outputs, self.bits = outputs or {}, bits
         self.images = any(own["name"] != "mlp" for own in networks.values())
         self.inputs = int(np.prod(IMAGE)) if self.images else inputs
 
@@ -77,6 +79,7 @@ class Case:
     def need(self, algorithm: Mapping[str, Any], precision: str = "float64", **changes: Any) -> Need:
         """What a course asks of an engine; whole tasks where there is one network, unless said otherwise."""
         given = {"tasks": NETWORK in self.settings, "shared": bool(self.shared), "precision": precision}
+        given["bits"] = self.inputs if self.bits else 0
         return Need(self.settings, algorithm, LossSpec(self.loss), self.batch, **{**given, **changes})
 
     def learner(
@@ -93,6 +96,7 @@ class Case:
         """A task of one run."""
         draw = np.random.default_rng([seed, index])
         inputs = draw.normal(size=(EXAMPLES, self.inputs)).astype(np.float32)
+        inputs = (inputs > 0).astype(np.float32) if self.bits else inputs
         kind = float if self.loss == "squared_error" else np.int64
         targets = draw.integers(0, CLASSES, EXAMPLES).astype(kind)
         return Task(inputs, targets, draw.integers(0, EXAMPLES, steps * self.batch), batch=self.batch)
@@ -120,7 +124,11 @@ CASES = {
     "regression": Case({NETWORK: MLP}, "squared_error", outputs={NETWORK: 1}),
     # The network that the tests of the compiled loops train, so that a loop is compiled once.
     "compiled": Case(
-        {NETWORK: {"name": "mlp", "hidden": [5]}}, "squared_error", outputs={NETWORK: 1}, inputs=20
+        {NETWORK: {"name": "mlp", "hidden": [5]}},
+        "squared_error",
+        outputs={NETWORK: 1},
+        inputs=20,
+        bits=True,
     ),
     "mini-batches": Case({NETWORK: MLP}, batch=4),
     "convolutions": Case({NETWORK: CONVNET}, batch=4),

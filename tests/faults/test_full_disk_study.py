@@ -20,7 +20,7 @@ def test_a_study_on_a_full_disk(disk, tmp_path):
     (block,) = planner.runs(EXPERIMENT, VARIANT)
     (met,) = planner.sequences_of(EXPERIMENT, VARIANT, block)
     settings = given.settings(EXPERIMENT, VARIANT)
-    sequences.make_block(settings, given.seeds(EXPERIMENT), met, stage_code.sequences(settings))
+    sequences.make_block(settings, given.all_seeds(EXPERIMENT), met, stage_code.sequences(settings))
     run = planner.run_folder(EXPERIMENT, VARIANT) / "seeds_0-1.h5"
     arguments = ("--cores", "1", "--config", f"results={disk.folder}", "--", str(run))
 

@@ -98,11 +98,8 @@ def measures(problem: str) -> list[str]:
 
 def engines_of(settings: dict[str, Any]) -> list[str]:
     """The engines that train a variant on the CPU."""
-    return (
-        ["stacked"]
-        if engines.choose(procedures.need(settings), device="cpu") == "stacked"
-        else ["stacked", "fused"]
-    )
+    need = procedures.need(settings)
+    return ["stacked", *(engine for engine in engines.GROUPS if engines.fits(engine, need) is None)]
 
 
 @cache

@@ -23,14 +23,21 @@ STEPS = {"shrink_and_perturb": 2000, "l2": 4000}  # to save time; the others tak
 
 
 def both(settings: dict, seeds: list[int], images: int = 1797) -> tuple[dict, dict]:
-    """The last states under both engines, after a look at the performances on the way."""
-    runs = [support.stream(settings, seeds, engine, images) for engine in ("fused", "stacked")]
+    """The last states under `fused` and the definition, after a look at the performances on the way.
+
+    Where `lanes` fits too, it must have the bits of `fused`.
+    """
+    others = [engine for engine in support.engines_of(settings) if engine != "stacked"]
+    runs = {engine: support.stream(settings, seeds, engine, images) for engine in ("stacked", *others)}
     tolerance = 1e-9 if settings["precision"] == "float64" else 1e-4
     for index in range(settings["length"]):
-        tasks = [problem.task(index) for problem in runs[0].problems]
-        fused, stacked = (stream.learner.train(tasks, index) for stream in runs)
-        np.testing.assert_allclose(fused, stacked, rtol=tolerance, atol=tolerance)
-    return runs[0].learner.state(), runs[1].learner.state()
+        tasks = [problem.task(index) for problem in runs["fused"].problems]
+        found = {engine: stream.learner.train(tasks, index) for engine, stream in runs.items()}
+        np.testing.assert_allclose(found["fused"], found["stacked"], rtol=tolerance, atol=tolerance)
+        assert all(found[engine].tobytes() == found["fused"].tobytes() for engine in others)
+    states = {engine: stream.learner.state() for engine, stream in runs.items()}
+    assert all(support.same_bits(states[engine], states["fused"]) for engine in others)
+    return states["fused"], states["stacked"]
 
 
 def close(one: dict, other: dict, tolerance: float) -> None:

@@ -18,7 +18,7 @@ from perennial.dag import stage_code
 from perennial.learning import engines, tree
 from perennial.learning.algorithms import _renewal, cbp
 from perennial.learning.engines.pooled.kernels import compiled
-from perennial.learning.engines.pooled.sums import LANES, padded
+from perennial.learning.engines.sums import LANES, padded
 
 POOLED = ("backprop", "l2", "shrink_and_perturb", "cbp")
 SEEDS = [0, 5]

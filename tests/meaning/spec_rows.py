@@ -9,6 +9,7 @@ the reason.
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ class Table:
 
     Attributes:
         scale: at which it has the published size.
-        seeds: number of runs.
+        seeds: number of runs; `seeds_of` has other numbers, by patterns of names, the first that fits.
         common: facts of every variant; `rows` override them.
     """
 
@@ -74,6 +75,12 @@ class Table:
     seeds: Said
     common: Facts
     rows: tuple[Rows, ...]
+    seeds_of: dict[str, Said] = field(default_factory=dict)
+
+    def runs(self, variant: str) -> Said:
+        """Number of runs of a variant."""
+        own = (said for pattern, said in self.seeds_of.items() if fnmatch.fnmatchcase(variant, pattern))
+        return next(own, self.seeds)
 
     def variants(self) -> dict[str, Facts]:
         """Facts of each variant, by name.
@@ -123,8 +130,11 @@ CBP = (
             "algorithm.utility_decay": 0.99,
             "algorithm.bias_transfer": "off",
             "algorithm.renewed_velocity": "kept",
+            "algorithm.renewed_weights": "layer",
+            "algorithm.renewed_moments": "zero",
         },
     )
+    | said("3.3: running averages, bias corrected", {"algorithm.utility_average": "corrected"})
     | ours("without Adam it is not used", {"algorithm.adam_bias_correction": "standard"})
 )
 STREAM = ours("all that torch does is float32", {"precision": "float32"}) | said(

@@ -59,5 +59,7 @@ def test_settings_are_those_of_the_specification(experiment):
 def test_all_seeds_and_all_variants_run_at_the_published_scale(experiment):
     table = TABLES[experiment]
     study = layout.study(table.scale)
-    assert study.seeds(experiment) == list(range(table.seeds.value)), table.seeds.where
+    for variant in study.variants(experiment):
+        runs = table.runs(variant)
+        assert study.seeds(experiment, variant) == list(range(runs.value)), (variant, runs.where)
     assert set(study.variants(experiment)) == set(table.variants())

@@ -16,9 +16,9 @@ from perennial.files import store
 from perennial.learning import engines
 
 ROOT = Path(__file__).parents[2]
-ROWS = """id,experiment,n,estimate,low,high,published,verdict
-S1,slowly_changing_regression,30,0.826,0.811,0.841,0.826,reproduced
-D1,permuted_digits,10,-18.2,-20.1,-16.3,,inconclusive
+ROWS = """id,experiment,n,estimate,low,high,published,verdict,parts,settled_by
+S1,slowly_changing_regression,30,0.826,0.811,0.841,0.826,reproduced,"2 of 2 parts reproduced",
+D1,permuted_digits,10,-18.2,-20.1,-16.3,,inconclusive,,"about 40 seeds, 1.5 core-hours"
 """
 
 
@@ -78,7 +78,9 @@ def test_verdicts_prints_the_table_and_the_report(here, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == list(cli.COLUMNS)
     assert out[1].startswith("S1  slowly_changing_regression  30  0.826")
-    assert out[-2] == "1 inconclusive, 1 reproduced"
+    assert out[1].endswith("2 of 2 parts reproduced")
+    assert out[-3] == "1 of 2 claims is decided: 1 reproduced; 1 open"
+    assert out[-2] == "To settle the open ones: D1 about 40 seeds, 1.5 core-hours"
     assert out[-1] == "report: results/laptop/report.html"
 
 
@@ -88,7 +90,7 @@ def test_verdicts_of_one_experiment(here, capsys):
     (folder / "claims.csv").write_text(ROWS)
     assert cli.main(["verdicts", "permuted_digits"]) == 0
     out = capsys.readouterr().out
-    assert "D1  permuted_digits" in out and "S1" not in out and "\n1 inconclusive\n" in out
+    assert "D1  permuted_digits" in out and "S1" not in out and "\n0 of 1 claims are decided; 1 open\n" in out
     assert cli.main(["verdicts", "permuted_digit"]) == 1
     assert "did you mean 'permuted_digits'?" in capsys.readouterr().err
 

@@ -55,7 +55,7 @@ def mistakes(*changes):
 def test_the_study_is_good_at_every_scale(scale):
     study = config.load(CONFIG, scale=scale)
     assert study.folder == Path("results") / scale
-    assert all(study.variants(name) and study.seeds(name) for name in study.experiments())
+    assert all(study.variants(name) and study.all_seeds(name) for name in study.experiments())
 
 
 def test_smoke_is_small_and_laptop_is_the_published_figure():
@@ -70,7 +70,11 @@ def test_smoke_is_small_and_laptop_is_the_published_figure():
         for method in ("l2_0.001", "shrink_and_perturb_0.001", "adam_0.01", "cbp_1e-4")
     }
     assert curves | methods | {"linear_0.003"} <= set(laptop.variants(REGRESSION))
-    assert laptop.seeds(REGRESSION) == list(range(30))
+    assert laptop.seeds(REGRESSION, "linear_0.003") == laptop.seeds(REGRESSION, "elu_0.001")
+    assert (
+        len(laptop.seeds(REGRESSION, "linear_0.003")) >= 300
+        and len(laptop.seeds(REGRESSION, "relu_cbp_1e-4")) >= 30
+    )
     assert laptop.settings(REGRESSION, "relu_0.01")["length"] * 10_000 == 3_000_000
 
 
@@ -189,8 +193,8 @@ def test_a_grid_names_its_variants():
 
 
 def test_seeds_as_a_number_or_a_list():
-    assert config.load(edited((f"{LAPTOP}/seeds", 3))).seeds(DIGITS) == [0, 1, 2]
-    assert config.load(edited((f"{LAPTOP}/seeds", [7, 3]))).seeds(DIGITS) == [3, 7]
+    assert config.load(edited((f"{LAPTOP}/seeds", 3))).all_seeds(DIGITS) == [0, 1, 2]
+    assert config.load(edited((f"{LAPTOP}/seeds", [7, 3]))).all_seeds(DIGITS) == [3, 7]
 
 
 def test_sequences_are_named_by_what_determines_them():
@@ -250,7 +254,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
         "",
         ["unknown key", "allowed: step_size", "did you mean 'step_size'?"],
     ),
-    ([(CBP, "cpb")], "", ["'cpb' is not known", "allowed: adam, backprop, cbp", "did you mean 'cbp'?"]),
+    ([(CBP, "cbpp")], "", ["'cbpp' is not known", "allowed: adam, backprop, cbp", "did you mean 'cbp'?"]),
     ([(f"{CBP}/name", "cpb")], CBP, ["'cpb' is not known"]),
     ([(f"{CBP}/utility", "contributions")], "", ["one of contribution,", "did you mean"]),
     ([(f"{CBP}/step_size", "fast")], "", ["'fast' is not allowed", "a number > 0"]),
@@ -262,7 +266,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     (
         [("engine", "gpu")],
         "",
-        ["'gpu' is not allowed", "one of auto, fused, pooled, dense, graphed, recorded, stacked"],
+        ["'gpu' is not allowed", "one of auto, lanes, fused, pooled, dense, graphed, recorded, stacked"],
     ),
     ([("device", "gpu")], "", ["'gpu' is not allowed", "one of auto, cpu, cuda"]),
     ([("gpu_precision", "bf16")], "", ["'bf16' is not allowed", "one of fp32, tf32"]),
@@ -270,7 +274,7 @@ ONE_MISTAKE = [  # what is changed; where the line says it is, if elsewhere; wha
     ([(f"{LAPTOP}/seeds", 0)], "", ["0 is not allowed", "a whole number >= 1"]),
     ([(f"{LAPTOP}/seeds", [1, 1])], "", ["different seeds"]),
     ([(f"{LAPTOP}/length", -2)], "", ["-2 is not allowed", "a whole number >= 1"]),
-    ([(f"{LAPTOP}/length", {"cbp": 0})], "", ["{'cbp': 0} is not allowed", "a mapping of variants"]),
+    ([(f"{LAPTOP}/length", {"cbp": 0})], "", ["0 is not allowed", "a mapping of variants"]),
     (
         [(f"{LAPTOP}/length", {"cbp": 5}), (f"{LAPTOP}/variants", ["cbp", "l2"])],
         "",
@@ -360,7 +364,7 @@ def test_asking_for_what_is_not_there():
     with pytest.raises(ConfigError, match="'permuted_digit' is no experiment"):
         study.experiment("permuted_digit")
     with pytest.raises(ConfigError, match="is no experiment of scale laptop"):
-        study.seeds("slowly_changing_regression_redraw")
+        study.all_seeds("slowly_changing_regression_redraw")
 
 
 # The file

@@ -167,7 +167,7 @@ def test_figures_and_claims_name_what_the_config_has(paper):
 def test_the_paper_scale_is_the_article(paper):
     assert (
         len(paper.variants(IMAGENET)) == 5 + 4 * 4 + 2 * 4 * 4 + 2 * 5 + 2
-        and len(paper.seeds(IMAGENET)) == 30
+        and len(paper.all_seeds(IMAGENET)) == 30
     )
     for variant in paper.variants(IMAGENET):
         settings = paper.settings(IMAGENET, variant)

@@ -212,7 +212,7 @@ def test_mnist_is_never_part_of_a_plain_run():
         assert not any(study.experiment(name).all_by_default for name in with_mnist)
         assert with_mnist == {"smoke": [], "laptop": [WIDTH], "paper": [MNIST, WIDTH, RATE]}[scale]
         if scale == "laptop":
-            assert study.variants(WIDTH) == ["width_100"] and len(study.seeds(WIDTH)) == 10
+            assert study.variants(WIDTH) == ["width_100"] and len(study.all_seeds(WIDTH)) == 10
             assert study.settings(WIDTH, "width_100")["length"] == 150
 
 

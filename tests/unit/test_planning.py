@@ -125,7 +125,7 @@ def summarise(study, variant, run):
     path = study.folder / "metrics" / EXPERIMENT / f"{variant}.h5"
     inputs = provenance.checksums([run], path)
     record = provenance.record("metrics", study.settings(EXPERIMENT, variant), stage_code.metrics(), inputs)
-    about = {"experiment": EXPERIMENT, "variant": variant, "seeds": study.seeds(EXPERIMENT)}
+    about = {"experiment": EXPERIMENT, "variant": variant, "seeds": study.seeds(EXPERIMENT, variant)}
 
     def fill(file):
         file.attrs.update(about)

@@ -19,7 +19,7 @@ from fidelity.support import DIGITS
 
 from perennial import cli, datasets, figures, report
 from perennial.analyses import summary
-from perennial.claims import judging
+from perennial.claims import judging, records
 from perennial.files import lineage, provenance, store
 from perennial.jobs import sequences, training
 
@@ -108,7 +108,7 @@ def test_settings_are_those_of_the_run(folder):
 def test_tables_of_verdicts_hold_verdicts_alone(folder):
     for name in ("claims.csv", f"{CLAIMS}.csv"):
         text = (folder / name).read_text()
-        assert text.splitlines()[0].split(",") == list(cli.COLUMNS)
+        assert text.splitlines()[0].split(",") == list(records.COLUMNS)
         assert provenance.git_state() not in text and "cpu" not in text and "/" not in text
 
 

@@ -55,6 +55,27 @@ def test_hundred_equal_values_need_all_but_none_to_spare():
     assert _spectrum.stable_rank(np.array([2.0, 1, 1]), share=0.5) == 2
 
 
+@pytest.mark.parametrize(
+    ("values", "rank", "approximate"),
+    [([3.0, 0, 0, 0], 1, 1), ([2.0, 2, 2, 2], 4, 4), ([10.0, 1, 0.1, 0], 3, 1), ([10.0, 1, 1, 0.01], 4, 2)],
+)
+def test_ranks_that_the_code_logs(values, rank, approximate):
+    """Squares of the second last: 100 of 101.01 is more than 99 %; of the last: 100 of 102 is less, 101 is more."""
+    found = _spectrum.singular_values(with_spectrum(values, 30, 7))
+    assert _spectrum.rank(found) == rank and _spectrum.approximate_rank(found) == approximate
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_activations_that_are_not_finite_have_no_ranks(bad):
+    """A run that diverged is recorded as it is, and the others go on."""
+    phi = np.random.default_rng(0).normal(size=(20, 5))
+    phi[3, 2] = bad
+    with np.errstate(invalid="ignore"):
+        found = _spectrum.singular_values(phi)
+    for rank in (_spectrum.rank, _spectrum.approximate_rank, _spectrum.stable_rank, _spectrum.effective_rank):
+        assert np.isnan(rank(found))
+
+
 def test_dead_columns_add_nothing():
     alive = np.random.default_rng(1).normal(size=(40, 6))
     padded = np.zeros((40, 15))
@@ -70,6 +91,17 @@ def test_a_network_of_dead_units_has_rank_zero():
     values = _spectrum.singular_values(np.zeros((20, 5)))
     assert (values == 0).all()
     assert _spectrum.effective_rank(values) == 0 and _spectrum.stable_rank(values) == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_matrix_that_is_not_finite_has_rank_nan_and_its_neighbours_keep_theirs(broken):
+    stack = np.stack([with_spectrum([2.0, 1, 1, 0], 50, 4)] * 2)
+    stack[0, 3, 2] = broken
+    values = _spectrum.singular_values(stack)
+    alone = _spectrum.singular_values(stack[1])
+    for rank in (_spectrum.effective_rank, _spectrum.stable_rank):
+        assert np.isnan(rank(values)[0])
+        assert rank(values)[1] == rank(alone) > 0
 
 
 def test_twin_units_share_a_dimension():

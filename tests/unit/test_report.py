@@ -59,7 +59,7 @@ def test_verdicts_come_first_and_completely(study, text):
 
 def test_the_ledger_is_written_beside_it(study):
     rows = list(csv.DictReader((study.folder / "claims.csv").open()))
-    assert list(rows[0]) == ["id", "experiment", "n", "estimate", "low", "high", "published", "verdict"]
+    assert list(rows[0]) == list(records.COLUMNS)
     assert len(rows) == len(records.read(study.folder / "claims"))
 
 

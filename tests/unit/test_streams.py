@@ -11,6 +11,7 @@ from scipy import stats
 
 from perennial import streams
 from perennial.learning.algorithms import Clock
+from perennial.learning.engines import draws
 from perennial.streams import Address, compiled, tensors
 
 FORMS = ("words", "uniforms", "normals", "sum4")
@@ -63,7 +64,7 @@ def test_key_and_counter_come_from_the_place(counter, key, answer, in_numpy):
 def compiled_form(form: str, place: Address, count: int) -> np.ndarray:
     padded = -(-count // (2 * streams.GROUP)) * 2 * streams.GROUP
     out = np.empty(padded, np.uint32 if form == "words" else np.float32)
-    getattr(compiled, f"fill_{form}")(out, *place)
+    getattr(compiled if form in ("words", "uniforms") else draws, f"fill_{form}")(out, *place)
     return out[:count]
 
 
@@ -99,7 +100,7 @@ def compile_anew(function):
     return jit(**function.targetoptions)(function.py_func)
 
 
-fill_normals_anew, fill_sum4_anew = compile_anew(compiled.fill_normals), compile_anew(compiled.fill_sum4)
+fill_normals_anew, fill_sum4_anew = compile_anew(draws.fill_normals), compile_anew(draws.fill_sum4)
 
 
 @njit(fastmath=True, error_model="numpy")

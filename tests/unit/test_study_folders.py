@@ -62,7 +62,7 @@ def test_files_lie_over_folders_and_the_last_over_the_others(place):
         return {"experiments": {DIGITS: {"scales": {"smoke": given}}}}
 
     study = load(place, much(seeds=5, length=7), much(seeds=3))
-    assert study.seeds(DIGITS) == [0, 1, 2] and study.length(DIGITS, "cbp") == 7
+    assert study.all_seeds(DIGITS) == [0, 1, 2] and study.length(DIGITS, "cbp") == 7
     assert study.variants(DIGITS) == ["backprop", "cbp", "fresh"]
     again = config.load(study.entry.model_dump(mode="json"))  # as the scripts of jobs read it
     assert again.settings_text(DIGITS, "cbp") == study.settings_text(DIGITS, "cbp")

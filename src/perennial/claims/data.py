@@ -39,12 +39,21 @@ class Curves:
 
 @dataclass(frozen=True)
 class Variant:
-    """Results of one variant: curves by metric, its settings, the seeds that were planned, its file's checksum."""
+    """Results of one variant.
+
+    Attributes:
+        metrics: curves by metric.
+        settings: canonical.
+        planned: seeds.
+        checksum: of its file.
+        cpu: seconds of one core that a run took; 0 where that was not recorded.
+    """
 
     metrics: Mapping[str, Curves]
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: tuple[int, ...] = ()
     checksum: str = ""
+    cpu: float = 0.0
 
 
 Results = Mapping[str, Variant]
@@ -80,6 +89,7 @@ def _variant(path: Path, experiment: str, name: str) -> Variant:
                 settings=settings,
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
                 checksum=provenance.checksum(file),
+                cpu=float(file.attrs.get("cpu_seconds", 0.0)) / max(len(seeds), 1),
             )
     except store.BadFile as error:
         raise ClaimError(str(error)) from None

@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perennial.claims import compare, data, records
+from perennial.claims import compare, data, records, summary
 from perennial.claims.data import Results
 from perennial.claims.expression import terms
 from perennial.claims.reference import published_value
 from perennial.claims.statement import Band, Claim, Claims, Part
-from perennial.claims.statistic import Sample, describe, evaluate, number
-from perennial.claims.verdict import NOT_RUN, Judged, Verdict, combine, interval, judge_interval
+from perennial.claims.statistic import Sample, describe, evaluate
+from perennial.claims.verdict import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    REPRODUCED,
+    Judged,
+    Verdict,
+    combine,
+    interval,
+    judge_interval,
+)
 from perennial.claims.windows import NotRun
 from perennial.files import provenance
 
@@ -77,6 +87,7 @@ def _claim(claim: Claim, claims: Claims, results: Results) -> dict[str, Any]:
     worst = parts[0] if binding is None else parts[binding]
     if binding is not None:
         shown = {key: worst[key] for key in shown}
+    settled_by, hours = settling(verdict, parts, results)
     return {
         "id": claim.id,
         "experiment": claims.experiment,
@@ -94,11 +105,29 @@ def _claim(claim: Claim, claims: Claims, results: Results) -> dict[str, Any]:
         "margin": worst["margin"],
         "parts_judged": sum(row["verdict"] != NOT_RUN for row in parts),
         "parts_total": len(parts),
+        "parts_decided": sum(row["verdict"] in (REPRODUCED, CONTRADICTED) for row in parts),
+        "parts_text": summary.of_parts([row["verdict"] for row in parts]),
+        "settled_by": settled_by,
+        "core_hours": hours,
         "binding": binding,
         "parts": parts,
         "observations": [_observation(part, claim, claims, results) for part in claim.observations],
         "note": claim.note,
     }
+
+
+def settling(verdict: Verdict, parts: list[dict[str, Any]], results: Results) -> tuple[str, float | None]:
+    """What would settle an open claim, in words, and the hours of one core that it takes if that is known."""
+    if verdict.verdict != INCONCLUSIVE:
+        return "", None
+    if verdict.needed_n is None:
+        return verdict.needed, None
+    open_ = {name for row in parts if row["verdict"] == INCONCLUSIVE for name in row["variants"]}
+    there = [results[name] for name in sorted(open_) if name in results]
+    seconds = sum(max(verdict.needed_n - len(known.planned), 0) * known.cpu for known in there)
+    if not seconds:
+        return verdict.needed, None
+    return f"{verdict.needed}, {summary.hours(seconds / 3600)}", seconds / 3600
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -185,11 +214,11 @@ def _published(part: Part, claims: Claims) -> str:
     if part.published is None or claims.ours:
         return ""
     if part.published != "curve":
-        return part.published if isinstance(part.published, str) else number(part.published)
+        return part.published if isinstance(part.published, str) else f"{part.published:.10g}"  # as stated
     value = published_value(part.statistic, claims)
     if value is None:
         return ""
-    return f"{value[1]} {value[0]:.3g}".strip()
+    return f"{value[1]} {value[0]:.4g}".strip()
 
 
 def _band(band: Band) -> dict[str, Any]:

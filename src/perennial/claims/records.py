@@ -18,7 +18,7 @@ from perennial.claims.statement import ClaimError
 from perennial.claims.statistic import number
 from perennial.files import store
 
-COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict")
+COLUMNS = ("id", "experiment", "n", "estimate", "low", "high", "published", "verdict", "parts", "settled_by")
 
 
 def write(found: Mapping[str, Any], csv_path: Path, json_path: Path) -> None:
@@ -33,7 +33,7 @@ def write(found: Mapping[str, Any], csv_path: Path, json_path: Path) -> None:
 
 def _row(entry: Mapping[str, Any]) -> dict[str, str]:
     numbers = {key: "" if entry[key] is None else number(entry[key]) for key in ("estimate", "low", "high")}
-    words = {key: str(entry.get(key, "")) for key in ("id", "experiment", "n", "published", "verdict")}
+    words = {key: str(entry.get(key, "")) for key in COLUMNS if key not in numbers}
     return {key: (numbers | words)[key] for key in COLUMNS}
 
 

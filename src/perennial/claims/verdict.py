@@ -14,6 +14,7 @@ import numpy as np
 from perennial.analyses.student import quantile
 
 REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "reproduced", "contradicted", "inconclusive", "not run"
+VERDICTS = (REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
 FEWEST = 3  # with fewer seeds an interval may be narrow by luck alone
 MOST = 1_000_000  # beyond this an estimate is taken to sit on the band's edge
 

@@ -5,7 +5,7 @@ Settings of problems, networks, algorithms and procedures are not listed here. T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
@@ -16,7 +16,7 @@ from perennial.settings import Settings
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXPERIMENT_SCHEMA = "experiment.schema.json"
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "fused", "pooled", "dense", "graphed", "recorded", "stacked"]
+Engine = Literal["auto", "lanes", "fused", "pooled", "dense", "graphed", "recorded", "stacked"]
 GpuPrecision = Literal["fp32", "tf32"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -30,6 +30,19 @@ def _part(value: Any) -> Any:
     return dict(value)
 
 
+def _by_variant(one: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """What reads a value for all variants, or a mapping of names or patterns to such values."""
+
+    def read(value: Any) -> dict[str, Any]:
+        if isinstance(value, Mapping):
+            if not value:
+                raise ValueError("{} is not allowed (must name variants)")
+            return {str(pattern): one(own) for pattern, own in value.items()}
+        return {"*": one(value)}
+
+    return read
+
+
 def _seeds(value: Any) -> list[int]:
     """A number of seeds n stands for 0 ... n-1; a list is taken as it is."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
@@ -41,13 +54,14 @@ def _seeds(value: Any) -> list[int]:
     raise ValueError(f"{value!r} is not allowed ({rule})")
 
 
-def _length(value: Any) -> dict[str, int]:
-    """A number is the length of all variants; a mapping gives it for names or patterns."""
-    given = value if isinstance(value, Mapping) else {"*": value}
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in given.values())
-    if given and whole:
-        return {str(pattern): n for pattern, n in given.items()}
-    rule = "must be a whole number >= 1, or a mapping of variants to such numbers"
+def _count(value: Any) -> int:
+    """A whole number, of all variants or of one."""
+    return _whole(value, "must be a whole number >= 1, or a mapping of variants to such numbers")
+
+
+def _whole(value: Any, rule: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
     raise ValueError(f"{value!r} is not allowed ({rule})")
 
 
@@ -67,10 +81,25 @@ def _number(value: Any) -> Any:
 
 Part = Annotated[dict[str, Any], BeforeValidator(_part), WithJsonSchema({"type": ["object", "string"]})]
 SEEDS_SCHEMA = {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer", "minimum": 0}}
-Seeds = Annotated[list[int], BeforeValidator(_seeds), WithJsonSchema(SEEDS_SCHEMA)]
 COUNT_SCHEMA = {"type": "integer", "minimum": 1}
-LENGTH_SCHEMA = {"type": ["integer", "object"], "minimum": 1, "additionalProperties": COUNT_SCHEMA}
-Length = Annotated[dict[str, int], BeforeValidator(_length), WithJsonSchema(LENGTH_SCHEMA)]
+
+
+def _schema(one: dict[str, Any]) -> WithJsonSchema:
+    """A value, or a mapping of variants to values."""
+    return WithJsonSchema(
+        {"anyOf": [one, {"type": "object", "minProperties": 1, "additionalProperties": one}]}
+    )
+
+
+Seeds = Annotated[dict[str, list[int]], BeforeValidator(_by_variant(_seeds)), _schema(SEEDS_SCHEMA)]
+Counts = Annotated[dict[str, int], BeforeValidator(_by_variant(_count)), _schema(COUNT_SCHEMA)]
+BlockSize = Annotated[
+    int | str,
+    BeforeValidator(
+        lambda value: value if value == "auto" else _whole(value, "must be auto, or a whole number >= 1")
+    ),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, COUNT_SCHEMA]}),
+]
 GridValues = Annotated[list[Any], BeforeValidator(_grid_values)]
 
 
@@ -89,9 +118,12 @@ class Data(Settings):
 class ScaleEntry(Settings):
     """How much of one experiment a scale runs."""
 
-    seeds: Seeds = Field(description="number of seeds (0 ... n-1), or a list of them")
-    length: Length = Field(
+    seeds: Seeds = Field(description="number of seeds (0 ... n-1), or a list of them; or these by variant")
+    length: Counts = Field(
         description="length of each run, in the unit of its procedure; or such numbers by variant"
+    )
+    block_size: Counts | None = Field(
+        None, description="most seeds of one training job, 30 otherwise; or such numbers by variant"
     )
     variants: list[str] = Field(["*"], min_length=1, description="names or patterns such as relu_*")
 
@@ -143,9 +175,15 @@ class File(Folders):
 
     scale: str = Field(description="which scale to run")
     results: str = Field("results", min_length=1, description="folder of all results")
-    block_size: int = Field(30, ge=1, description="most seeds of one training job")
+    block_size: BlockSize = Field(
+        "auto", description="most seeds of one training job; auto: as the experiment's scale says, or 30"
+    )
     engine: Engine = Field("auto", description="how it runs, never what it computes")
     device: Device = Field("auto", description="where it runs, never what it computes")
+    portable: bool = Field(
+        True,
+        description="compile loops for x86-64-v3, not for all that the CPU at hand has; never what they compute",
+    )
     checkpoint_seconds: float = Field(
         60, ge=0, description="at least so long between two checkpoints of a training job"
     )

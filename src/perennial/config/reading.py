@@ -115,6 +115,10 @@ def _scales(
             v for name, v in variants.items() if any(fnmatch.fnmatchcase(name, p) for p in much.variants)
         ]
         _check_length(much.length, active, f"{key_path}.length", mistakes)
+        for variant in active:
+            if not any(fnmatch.fnmatchcase(variant.name, pattern) for pattern in much.seeds):
+                rule = "must name or match each variant; of several the first holds"
+                mistakes.add(f"{key_path}.seeds", f"nothing fits the variant '{variant.name}' ({rule})")
         found[scale] = much
     return found
 

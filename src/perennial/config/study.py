@@ -21,6 +21,8 @@ from perennial.config.errors import ConfigError
 from perennial.config.variants import Variant
 from perennial.dag import stage_code
 
+BLOCK_SIZE = 30  # seeds of one training job where nothing else is said
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -64,9 +66,9 @@ class Study:
         return self.results / self.scale
 
     @property
-    def block_size(self) -> int:
-        """Most seeds of a new block."""
-        return self.entry.block_size
+    def portable(self) -> bool:
+        """Whether loops are compiled for x86-64-v3 and no more."""
+        return self.entry.portable
 
     @property
     def engine(self) -> str:
@@ -109,9 +111,27 @@ class Study:
         names = self.experiment(experiment).variants
         return [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
 
-    def seeds(self, experiment: str) -> list[int]:
-        """Seeds that the active scale runs."""
-        return list(self._active(experiment).seeds)
+    def seeds(self, experiment: str, variant: str) -> list[int]:
+        """Seeds that the active scale runs of a variant.
+
+        Raises:
+            ConfigError: the scale does not run the variant and says nothing about its seeds.
+        """
+        return list(self._of_variant(experiment, variant, "seeds"))
+
+    def all_seeds(self, experiment: str) -> list[int]:
+        """Seeds that the active scale runs of any variant."""
+        return sorted(
+            {seed for variant in self.variants(experiment) for seed in self.seeds(experiment, variant)}
+        )
+
+    def block_size(self, experiment: str, variant: str) -> int:
+        """Most seeds of a new block: what the config says for all; else what the scale says of the variant, or 30."""
+        if self.entry.block_size != "auto":
+            return self.entry.block_size
+        given = self._active(experiment).block_size or {}
+        own = (size for pattern, size in given.items() if fnmatch.fnmatchcase(variant, pattern))
+        return next(own, BLOCK_SIZE)
 
     def length(self, experiment: str, variant: str) -> int:
         """Length of each run of a variant at the active scale, in the unit that its procedure declares.
@@ -119,13 +139,7 @@ class Study:
         Raises:
             ConfigError: the scale does not run the variant and says nothing about its length.
         """
-        given = self._active(experiment).length
-        for pattern, count in given.items():
-            if fnmatch.fnmatchcase(variant, pattern):
-                return count
-        known = self.experiment(experiment)
-        key_path = f"scales.{self.scale}.length"
-        raise ConfigError(f"{known.file}: {key_path}: nothing fits the variant '{variant}' of {experiment}")
+        return self._of_variant(experiment, variant, "length")
 
     def unit(self, experiment: str, variant: str) -> str:
         """In what a variant's length is counted: tasks, environment steps, rounds."""
@@ -235,6 +249,15 @@ class Study:
         if self.scale not in entries:
             self._unknown(f"experiment of scale {self.scale}", experiment, self.experiments())
         return entries[self.scale]
+
+    def _of_variant(self, experiment: str, variant: str, key: str) -> Any:
+        """What the active scale says of a variant under a key: that of the first pattern which fits."""
+        for pattern, value in getattr(self._active(experiment), key).items():
+            if fnmatch.fnmatchcase(variant, pattern):
+                return value
+        known = self.experiment(experiment)
+        key_path = f"scales.{self.scale}.{key}"
+        raise ConfigError(f"{known.file}: {key_path}: nothing fits the variant '{variant}' of {experiment}")
 
     def _unknown(self, what: str, name: str, allowed: list[str]) -> NoReturn:
         hint = registry.nearest(name, allowed)

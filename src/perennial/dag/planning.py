@@ -76,7 +76,9 @@ class Planner:
         folder = self.run_folder(experiment, variant)
         if folder not in self._runs:
             found = self._trusted(folder)
-            plan = blocks.plan(found, self.study.seeds(experiment), self.study.block_size)
+            plan = blocks.plan(
+                found, self.study.seeds(experiment, variant), self.study.block_size(experiment, variant)
+            )
             self._runs[folder] = plan
             for block in plan if self.disk.look else []:
                 self._judge_run(experiment, variant, block, block in found)

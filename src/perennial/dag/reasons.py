@@ -110,7 +110,7 @@ class Metrics:
         found = header(path, "inputs")
         reason = identity.mismatch(
             found, "metrics", self.experiment, self.variant,
-            seeds=self.study.seeds(self.experiment),
+            seeds=self.study.seeds(self.experiment, self.variant),
             settings=self.study.settings(self.experiment, self.variant),
             code=stage_code.metrics(),
         )  # fmt: skip

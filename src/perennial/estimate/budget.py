@@ -132,7 +132,7 @@ class Budget:
             (seconds, size), tasks = self.timings.sequence(own), own["length"] * len(job.seeds)
             return start + seconds * tasks, size * tasks
         if job.rule == "metrics":
-            own, seeds = self._settings(job), len(self.study.seeds(job.pair[0]))
+            own, seeds = self._settings(job), len(self.study.seeds(*job.pair))
             gathering = overheads.GATHERING * seeds * len(own["measures"])
             return start + gathering, costs.metrics_file(own, seeds)
         return start, 0.0

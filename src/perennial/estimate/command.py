@@ -19,7 +19,7 @@ def plan(study: Study, options: argparse.Namespace) -> None:
     """
     names = options.experiments or study.experiments()
     for name in names:
-        study.seeds(name)  # a slip of the pen is told with the known names
+        study.all_seeds(name)  # a slip of the pen is told with the known names
     here = timings.cores_here()
     cores = (options.cores or here) * options.nodes
     known = memo.Memo(fresh=options.fresh)

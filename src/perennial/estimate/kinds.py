@@ -26,7 +26,7 @@ class Kind:
 
     engine: str
     device: str
-    runs: int  #: trained in one stack; 1 where runs go one by one
+    runs: int  #: trained together: a stack, or a group of `engines.GROUPS`
     text: str  #: JSON of all settings that matter
 
     @property
@@ -53,7 +53,7 @@ def kind_of(settings: dict[str, Any], engine: str, device: str, seeds: int) -> K
     algorithm = {key: _kind_of_value(value) for key, value in settings["algorithm"].items()}
     own = {key: value for key, value in settings.items() if key not in ("algorithm", "length")}
     text = json.dumps({**own, "algorithm": algorithm}, sort_keys=True)
-    return Kind(engine, device, 1 if engine in engines.ONE_BY_ONE else seeds, text)
+    return Kind(engine, device, min(engines.GROUPS.get(engine, seeds), seeds), text)
 
 
 def cost_of_run(settings: dict[str, Any]) -> Cost:
@@ -70,14 +70,14 @@ def _cost_of_run(settings: str) -> Cost:
 def held(engine: str, seeds: int, state: int, weights: int) -> int:
     """Bytes of a block's runs at their peak.
 
-    Runs that are trained one by one leave their last states behind, which are joined at the end: twice all of
+    Runs that are trained in small groups leave their last states behind, which are joined at the end: twice all of
     them. Before that, the last one is held three times. A stack has its state, a copy of it at the end, and three
     arrays of the size of its weights within a step.
 
     Args:
         state, weights: bytes of one run.
     """
-    if engine in engines.ONE_BY_ONE:
+    if engine in engines.GROUPS:
         return max(2 * seeds, seeds + 3) * state
     return seeds * (2 * state + 3 * weights)
 

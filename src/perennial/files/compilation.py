@@ -1,15 +1,73 @@
-"""Where compiled loops are kept. Import this before anything is compiled."""
+"""For which instructions loops are compiled, and where they are kept. Import this before anything is compiled.
+
+Loops are compiled for x86-64-v3 (AVX2 and FMA, 2013 and later), whatever more the processor offers: the same code runs
+everywhere. Nothing in a loop leaves the order of a sum or the last bit of a function to the compiler, so that code
+compiled for the processor at hand gives the same numbers; a test holds it to that. Numba keeps what is compiled for
+different processors apart.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import numba
+from numba.core import registry
 
 from perennial.files import store
+
+PORTABLE = "x86-64-v3"
+#: What a processor must offer for it, by LLVM's names.
+INSTRUCTIONS = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sse4.2")
+THIS_MACHINE = "this machine"
+
+
+class TooLate(RuntimeError):
+    """Something is compiled already for other instructions."""
+
+
+def compile_for(portable: bool) -> None:
+    """Say for which instructions this process compiles: x86-64-v3, or all that the processor at hand has.
+
+    A processor without x86-64-v3 gets code of its own, and a line says so.
+
+    Raises:
+        TooLate: this process compiled for others before.
+    """
+    wanted = (PORTABLE, "") if portable and _can_be_portable() else (None, None)
+    if wanted == (numba.config.CPU_NAME, numba.config.CPU_FEATURES):
+        return
+    if "_toplevel_target_context" in vars(registry.cpu_target):
+        raise TooLate("loops are compiled already for other instructions in this process")
+    numba.config.CPU_NAME, numba.config.CPU_FEATURES = wanted
+
+
+def same_bits() -> str:
+    """Where compiled loops give the same bits as here: on every processor with x86-64-v3, or on this machine."""
+    return PORTABLE if not missing_instructions() else THIS_MACHINE
+
+
+@functools.cache
+def missing_instructions() -> tuple[str, ...]:
+    """What this processor lacks of x86-64-v3."""
+    offered = llvm.get_host_cpu_features()
+    return tuple(name for name in INSTRUCTIONS if not offered.get(name, False))
+
+
+@functools.cache
+def _can_be_portable() -> bool:
+    if missing := missing_instructions():
+        print(
+            f"this processor lacks {', '.join(missing)} of {PORTABLE}: loops are compiled for it alone, "
+            "and the last digits of results may differ from those of other machines",
+            file=sys.stderr,
+        )
+    return not missing
 
 
 def cache_folder() -> Path:
@@ -19,7 +77,7 @@ def cache_folder() -> Path:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).parents[1]
-    engines = ("learning/engines/fused", "learning/engines/pooled")
+    engines = ("learning/engines/fused", "learning/engines/lanes", "learning/engines/pooled")
     lenders = ("learning/networks", "learning/algorithms")  # of constants
     for folder in ("learning/engines", *engines, "streams", *lenders):
         for path in sorted(package.glob(f"{folder}/*.py")):
@@ -47,3 +105,4 @@ def stable_source(path: Path) -> Path:
 
 
 numba.config.CACHE_DIR = str(cache_folder())
+compile_for(portable=True)

@@ -1,8 +1,9 @@
 """Train one block of seeds of one variant and write its run file.
 
-Parallelism is over runs: some engines train each run by itself on a thread, the others train all runs of
-the block as one stack. A run's numbers are the same either way, whatever the block, and however often it was killed
-and started again. The loop, the checkpoints and the progress are here; what is computed is the course's.
+Parallelism is over runs: some engines train each run by itself on a thread, or eight in the lanes of a vector; the
+others train all runs of the block as one stack. A run's numbers are the same either way, whatever the block, and
+however often it was killed and started again. The loop, the checkpoints and the progress are here; what is computed is
+the course's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def train_block(
     dataset: Path | None = None,
     engine: str = "auto",
     device: str = "auto",
+    portable: bool = True,
     threads: int = 1,
     code: str = "",
     experiment: str = "",
@@ -49,7 +51,8 @@ def train_block(
         dataset: file of the problem's data set, if it has one.
         engine: auto, or a name in `engines.NAMES`.
         device: auto, cpu or cuda.
-        threads: runs trained at the same time (engines fused and pooled).
+        portable: loops are compiled for x86-64-v3; otherwise for the processor at hand, with the same numbers.
+        threads: groups of runs trained at the same time (engines for the CPU that have groups, `engines.GROUPS`).
         code: hash of the code that determines the runs.
         experiment, variant: what the runs are of; their file and their checkpoints say so.
         label: name for progress lines.
@@ -68,12 +71,17 @@ def train_block(
     devices.hold_for(need, engine, device, label)
     chosen = engines.choose(need, engine, device) if need else "stacked"
     chosen_device = engines.device_of(chosen, device)
+    if chosen in engines.GROUPS:
+        from perennial.files import compilation  # numba is slow to import, and not every engine needs it
+
+        compilation.compile_for(portable)
     data = datasets.checksum(dataset) if dataset else ""
     identity = {"settings": settings, "code": code, "data": data, "engine": chosen, "device": chosen_device}
     identity |= {"versions": provenance.versions(), "experiment": experiment, "variant": variant}
     check_settings(sequences, settings)
     inputs = provenance.checksums([*sequences, *filter(None, [dataset])], output)
     made = provenance.record("run", settings, code, inputs, engine=chosen, device_kind=chosen_device)
+    made["same_bits"] = engines.same_bits(chosen, list(settings.get("measures", {})))
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
         found = train(settings, seeds, sequences, dataset, chosen, threads, label, chosen_device, kept)
 
@@ -109,8 +117,8 @@ def train(
     """Train and return what was measured and the last state, runs in the order of `seeds`."""
     met = sequences.read([Path(path) for path in sequence_files], seeds)
     data = datasets.read(Path(dataset)) if dataset else None
-    one_by_one = engine in engines.ONE_BY_ONE
-    parts = [[k] for k in range(len(seeds))] if one_by_one else [list(range(len(seeds)))]
+    size = engines.GROUPS.get(engine, len(seeds))
+    parts = [list(range(len(seeds)))[first : first + size] for first in range(0, len(seeds), size)]
     kept = kept or checkpoint.Checkpoints(None, {})
     keepers = kept.groups([[seeds[k] for k in part] for part in parts])
     start = registry.module("procedures", settings["procedure"]["name"]).start

@@ -34,6 +34,7 @@ class Need:
         schedule: the rate changes from step to step.
         shared: two networks share parameters.
         precision: of the weights: float32 or float64.
+        bits: number of inputs, where all inputs are 0 or 1; 0 where that is not so.
         tf32: a GPU may round factors of products of matrices to TensorFloat-32.
     """
 
@@ -46,6 +47,7 @@ class Need:
     schedule: bool = False
     shared: bool = False
     precision: str = "float32"
+    bits: int = 0
     tf32: bool = False
 
 

@@ -91,6 +91,7 @@ class Problem(Protocol):
     inputs: int
     outputs: int
     loss: str  # squared_error | cross_entropy, the mean over a mini-batch
+    # bits: bool      all inputs are 0 or 1; may be left out where they are not
     axis: str  # what the results are counted in: example | task
 
     def task(self, index: int) -> Task:

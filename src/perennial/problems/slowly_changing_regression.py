@@ -99,7 +99,7 @@ def target(settings: Settings, network: Arrays, x: np.ndarray) -> np.ndarray:
 class Problem:
     """The stream of one seed. Within a task the slow bits stand still, so few different inputs occur."""
 
-    loss, axis, outputs = "squared_error", "example", 1
+    loss, axis, outputs, bits = "squared_error", "example", 1, True
 
     def __init__(
         self, settings: Settings, seed: int, sequence: Arrays, dataset: Arrays | None = None

@@ -232,6 +232,7 @@ def need_of(settings: dict[str, Any], batch: int = 1, passes: bool = False) -> N
         batch,
         passes=passes,
         precision=settings["precision"],
+        bits=size_of(settings).inputs if getattr(problem, "bits", False) else 0,
         tf32=settings.get("gpu_precision") == "tf32",
     )
 

@@ -13,11 +13,10 @@ from typing import Any
 from markupsafe import Markup
 
 from perennial import registry
-from perennial.claims import records
+from perennial.claims import records, summary
+from perennial.claims.verdict import VERDICTS
 from perennial.files import identity, lineage, provenance, store
 from perennial.report import origins, pictures, series, switches
-
-VERDICTS = ("reproduced", "contradicted", "inconclusive", "not run")
 
 
 @dataclass
@@ -146,8 +145,10 @@ def _printed(study: Any, experiment: str, ours: dict[str, Any]) -> dict[str, dic
 def _listed(study: Any, folder: Path, experiment: str) -> list[Variant]:
     """Active variants in the order of the config, then finished ones that are no longer asked for."""
     active = list(study.variants(experiment)) if experiment in study.experiments() else []
-    planned = len(study.seeds(experiment)) if active else 0
-    found = [Variant(experiment, v, planned, settings=study.settings(experiment, v)) for v in active]
+    found = [
+        Variant(experiment, v, len(study.seeds(experiment, v)), settings=study.settings(experiment, v))
+        for v in active
+    ]
     on_disk = sorted(p.stem for p in (folder / "metrics" / experiment).glob("*.h5"))
     extra = [v for v in on_disk if v not in active]
     stray = "finished, but not part of this scale now"
@@ -197,7 +198,12 @@ def _tally(judged: list[dict]) -> dict[str, Any]:
     """How many published claims, and how many of ours, got each verdict."""
     count = Counter((bool(c["ours"]), c["verdict"]) for c in judged)
     rows = {v: {"published": count[False, v], "ours": count[True, v]} for v in VERDICTS}
-    return {"rows": rows, "published": sum(r["published"] for r in rows.values()),
+    told = {
+        whose: summary.of_claims([claim["verdict"] for claim in judged if bool(claim["ours"]) == ours])
+        for whose, ours in (("published", False), ("ours", True))
+    }
+    settle = summary.to_settle([claim for claim in judged if "settled_by" in claim])
+    return {"rows": rows, "published": sum(r["published"] for r in rows.values()), "told": told, "settle": settle,
             "ours": sum(r["ours"] for r in rows.values()), "all": len(judged)}  # fmt: skip
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from perennial.claims import summary
 from perennial.config import Study
 from perennial.files import store
 
 FILE, BEGIN, END = "verdicts.json", "<!-- verdicts -->", "<!-- /verdicts -->"
-ORDER = ("reproduced", "contradicted", "inconclusive", "not run")
 
 
 def write(study: Study, readme: Path) -> list[Path]:
@@ -44,7 +43,7 @@ def write(study: Study, readme: Path) -> list[Path]:
 def record(study: Study, name: str, judged: dict[str, Any]) -> dict[str, Any]:
     """What a table needs of the judged claims of an experiment, and what it was made from."""
     made = judged["provenance"]
-    keys = ("id", "statement", "n", "estimate", "low", "high", "published", "verdict")
+    keys = ("id", "statement", "n", "estimate", "low", "high", "published", "verdict", "parts_text")
     return {
         "experiment": name,
         "scale": study.scale,
@@ -58,7 +57,8 @@ def record(study: Study, name: str, judged: dict[str, Any]) -> dict[str, Any]:
 def digest(study: Study, name: str) -> str:
     """16 hex digits for the claims of an experiment and the settings of its variants at the study's scale."""
     settings = {variant: study.settings(name, variant) for variant in study.variants(name)}
-    found = hashlib.sha256(json.dumps([settings, study.seeds(name)], sort_keys=True).encode())
+    seeds = {variant: study.seeds(name, variant) for variant in settings}
+    found = hashlib.sha256(json.dumps([settings, seeds], sort_keys=True).encode())
     statements = study.claims(name).model_dump_json(exclude={"file", "curves"})  # not where they lie
     found.update(statements.encode())
     return found.hexdigest()[:16]
@@ -78,7 +78,8 @@ def of_experiment(found: dict[str, Any]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for claim in found["claims"]:
-        cells = [claim["id"], claim["statement"], _ours(claim), claim["published"] or "—", claim["verdict"]]
+        verdict = f"{claim['verdict']} ({claim['parts_text']})" if claim["parts_text"] else claim["verdict"]
+        cells = [claim["id"], claim["statement"], _ours(claim), claim["published"] or "—", verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _made(found)])
 
@@ -87,8 +88,7 @@ def of_project(study: Study) -> str:
     """The short table of the project's README: an experiment a row."""
     lines = ["| experiment | verdicts on its claims | one of them |", "| --- | --- | --- |"]
     for name, found in known(study).items():
-        counts = Counter(claim["verdict"] for claim in found["claims"])
-        words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+        words = summary.of_claims([claim["verdict"] for claim in found["claims"]])
         one = next((claim for claim in found["claims"] if claim["estimate"] is not None), None)
         title, home = study.experiment(name).title, study.experiment(name).home
         link = f"[{title}](studies/{home.parent.name}/{home.name}/README.md)" if home else title

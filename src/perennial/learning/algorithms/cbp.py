@@ -81,6 +81,19 @@ class Settings(_moments.Settings):
         paper="not mentioned",
         code="kept: for about ten steps they push the new weights as they did the old ones",
     )
+    renewed_moments: Literal["zero", "kept"] = switch(
+        "zero",
+        "Adam's moments and ages of a replaced unit's weights (optimiser: adam only)",
+        paper="zero (the preprint)",
+        code="zero",
+    )
+    renewed_weights: Literal["layer", "xavier", "lecun", "default"] = switch(
+        "layer",
+        "new incoming weights: as the layer's first ones; or uniform within g sqrt(6 / (fan_in + fan_out)), "
+        "sqrt(3 / fan_in) or 1 / sqrt(fan_in), g the gain of the layer's first ones",
+        paper="the layer's initial distribution",
+        code="the same for all figures; the others are options. For leaky ReLU it takes the gain for a slope of 0",
+    )
     adam_bias_correction: Literal["standard", "gnt_bug"] = switch(
         "standard",
         "bias correction of Adam with a step count for each weight (optimiser: adam only)",
@@ -142,8 +155,27 @@ def replace(settings: Settings, networks: Any, state: State, features: Any, cloc
         return
     chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)
     fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)
+    if settings.renewed_weights != "layer":
+        fresh = [
+            new * (_bound(settings, layer, state["weights"]) / layer.bound)
+            for layer, new in zip(layers, fresh, strict=True)
+        ]
     for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
         renew(settings, layer, state, *of_layer)
+
+
+def _bound(settings: Settings, layer: Any, weights: State) -> float:
+    """Of a layer's renewed weights, where they are not drawn like its first ones."""
+    units = layer.units(weights)
+    fan_in = units.incoming[0, 0].numel()
+    fan_out = sum(array[0, 0].numel() for array in units.outgoing)
+    gain = layer.bound / (3 / fan_in) ** 0.5
+    bounds = {
+        "xavier": gain * (6 / (fan_in + fan_out)) ** 0.5,
+        "lecun": (3 / fan_in) ** 0.5,
+        "default": fan_in**-0.5,
+    }
+    return bounds[settings.renewed_weights]
 
 
 def _measure(settings: Settings, layer: Any, state: State, features: Any) -> None:
@@ -279,9 +311,8 @@ def renew(settings: Settings, layer: Any, state: State, chosen: Any, due: Any, f
     if settings.bias_transfer == "on":
         mean = _mean(settings, state["algorithm"][layer.key])
         _renewal.transfer_bias(layer, state["weights"], mean, chosen, due)
-    forgotten = tuple(
-        kind for kind in state["optimiser"] if kind != "velocity" or settings.renewed_velocity == "zero"
-    )
+    kept = settings.renewed_velocity if settings.optimiser == "sgd" else settings.renewed_moments
+    forgotten = () if kept == "kept" else tuple(state["optimiser"])
     own = ("utility", "mean_feature", "age")
     own = own[1:] if settings.utility_average == "running_sum" else own
     _renewal.renew(layer, state, chosen, due, fresh, forgotten, own)

@@ -5,8 +5,9 @@ Two are general, one file each. They take everything, a user's algorithm too:
 `stacked`: the definition itself in PyTorch, all runs of the group in one stack. CPU.
 `recorded`: the same step, recorded as a CUDA graph and replayed.
 
-Four are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
+Five are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
 
+`lanes`: small online regressions on inputs of zeros and ones, eight runs in the lanes of a vector. CPU.
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of times
 less. CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
@@ -43,6 +44,7 @@ from perennial.learning.learner import Need
 
 #: engine -> its folders. Of several engines for the CPU the first that fits is taken.
 FOLDERS = {
+    "lanes": ("lanes",),
     "fused": ("fused",),
     "pooled": ("pooled",),
     "dense": ("dense",),
@@ -52,8 +54,9 @@ FOLDERS = {
 }
 NAMES = tuple(FOLDERS)
 GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
-#: for the CPU; they gain nothing from a stack: each run is a group by itself
-ONE_BY_ONE = ("fused", "pooled", "dense")
+#: fast path for the CPU -> runs of a group: more of them gain nothing. Of these the first that fits is taken.
+GROUPS = {"lanes": 8, "fused": 1, "pooled": 1, "dense": 1}
+COMPILED = ("lanes", "fused")  #: loops that go through no library: the same bits on every machine
 ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
 # Left to itself, a network without a hidden layer this wide stays on the CPU, where the compiled loop is at its best
@@ -170,7 +173,8 @@ def modules(need: Need) -> list[str]:
 
 
 def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:
-    """The engine for a need. Left to itself: `graphed` where there is a GPU, else `fused` or `pooled`, else `stacked`.
+    """The engine for a need. Left to itself: `graphed` where there is a GPU, else `lanes`, `fused` or `pooled`, or else
+    `stacked`.
 
     Raises:
         Unsupported: when `wanted` names an engine that cannot train the variant, or no engine can on that device.
@@ -179,7 +183,7 @@ def choose(need: Need, wanted: str = "auto", device: str = "auto") -> str:
         raise Unsupported(f"engine: '{wanted}' is not one of auto, {', '.join(NAMES)}")
     if wanted == "auto":
         gpu = device == "cuda" or (device == "auto" and is_wide(need) and cuda_here())
-        fitting = (engine for engine in (ON_GPU if gpu else ONE_BY_ONE) if fits(engine, need) is None)
+        fitting = (engine for engine in (ON_GPU if gpu else GROUPS) if fits(engine, need) is None)
         return next(fitting, "stacked")
     if reason := fits(wanted, need):
         raise Unsupported(f"engine: {wanted} cannot train this variant: {reason}")
@@ -209,6 +213,23 @@ def cuda_here() -> bool:
     devices = Path("/dev")
     driver = any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists()
     return driver and torch.cuda.is_available()
+
+
+def same_bits(engine: str, measures: list[str]) -> str:
+    """Where the runs of an engine have the same bits as here: on all processors with x86-64-v3, or on this machine.
+
+    Sums in NumPy's linear algebra, oneDNN and PyTorch depend on the processor, and so do measures of a network's
+    internals, which go through the first.
+    """
+    from perennial.files import compilation  # numba, which is slow to import
+
+    if engine not in COMPILED:
+        return compilation.THIS_MACHINE
+    others = [name for name in measures if registry.module("measures", name).KIND != "performance"]
+    everywhere = compilation.same_bits()
+    if not others or everywhere == compilation.THIS_MACHINE:
+        return everywhere
+    return f"{everywhere}; {', '.join(others)}: {compilation.THIS_MACHINE}"
 
 
 def is_wide(need: Need) -> bool:

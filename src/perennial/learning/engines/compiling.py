@@ -11,12 +11,12 @@ import numba
 
 from perennial.files import compilation
 
-# Sums may be reordered once, at compile time: the order is then the same for every run, block and thread.
+# No fast mathematics: the order of a sum, and where a product and a sum are rounded once, stand in the source. The
+# compiler may change neither, so the bits do not depend on the processor that it compiles for.
 # The numpy error model: a check for division by zero could raise, and would keep arrays counted at every step.
-FAST = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
+LOOP = {"fastmath": False, "nogil": True, "error_model": "numpy"}
 # A function within a step is always inlined: the compiler then sees through the tuples of arrays.
-INNER = {**FAST, "forceinline": True}
-EXACT = {**INNER, "fastmath": False}  # for arithmetic whose rounding matters
+INNER = {**LOOP, "forceinline": True}
 
 
 def in_turn(functions: list[Callable]) -> Callable:
@@ -33,17 +33,14 @@ def in_turn(functions: list[Callable]) -> Callable:
     return both
 
 
-def specialise(template: FunctionType, name: str, exact: bool = False, **constants: Any) -> Callable:
+def specialise(template: FunctionType, name: str, **constants: Any) -> Callable:
     """Compile a function with some of its global names bound to constants or compiled functions.
 
     The compiled code is cached on disk under `name`, which must therefore spell out every constant. (A closure
     would do the same, but numba does not find a cached closure over compiled functions again.)
-
-    Args:
-        exact: sums are taken as they are written.
     """
     source = compilation.stable_source(Path(template.__code__.co_filename))
     code = template.__code__.replace(co_filename=str(source))
     bound = FunctionType(code, {**template.__globals__, **constants}, name)
     bound.__qualname__ = name
-    return numba.njit(cache=True, **{**FAST, "fastmath": False if exact else FAST["fastmath"]})(bound)
+    return numba.njit(cache=True, **LOOP)(bound)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from perennial import streams
-from perennial.learning.engines.compiling import EXACT
+from perennial.learning.engines.compiling import INNER
 from perennial.streams.compiled import block, uniform
 
 REPLACEMENT = streams.REPLACEMENT
@@ -29,10 +29,10 @@ def number_due(rate, mature, width, of_width, saved, coin):
     return min(number, mature), total - number
 
 
-inlined = njit(**EXACT)(number_due)
+inlined = njit(**INNER)(number_due)
 
 
-@njit(**EXACT)
+@njit(**INNER)
 def coin(seed, task, step, layer):
     """Number 0 of a layer's replacement stream."""
     return uniform(block(REPLACEMENT, seed, task, step, layer, 0)[0])

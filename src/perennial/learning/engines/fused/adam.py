@@ -12,7 +12,8 @@ from perennial.learning.algorithms.adam import Settings
 from perennial.learning.engines.fused.backprop import unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, nothing_more
 from perennial.learning.engines.fused.moments import rates, scales_and_roots, step
-from perennial.learning.engines.fused.rows import dot
+from perennial.learning.engines.fused.rows import access, access_biases
+from perennial.learning.engines.vectors import fma, number
 
 __all__ = ["hooks", "pack", "unpack", "unsupported"]
 
@@ -58,28 +59,38 @@ def _begin(layout: Layout) -> Callable:
 
 
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot, moved = dot(layout, layer), step(layout)
+    (length, stride, take, put, add_up), moved = access(layout, layer), step(layout)
+    zero, at = layout.number(0), layer * layout.width
 
     @njit(**INNER)
     def row(net, own, j, a, b):
         rates, w, m, v = own[0], net[0][layer], own[3][0][layer], own[4][0][layer]
-        scale, root = rates[SCALE], rates[ROOT]
-        s = row_dot(w, j, b)
-        for i in range(w.shape[1]):
-            w[j, i], m[j, i], v[j, i] = moved(rates, w[j, i], m[j, i], v[j, i], a * b[layer, i], scale, root)
-        return s
+        first, scale, root = j * length, rates[SCALE], rates[ROOT]
+        s = number(take(w, first), zero)
+        for i in range(first, first + length, stride):
+            old, d = take(w, i), take(b, at + i - first)
+            s = fma(old, d, s)
+            new, mean, square = moved(rates, old, take(m, i), take(v, i), a * d, scale, root)
+            put(w, i, new)
+            put(m, i, mean)
+            put(v, i, square)
+        return add_up(s)
 
     return row
 
 
 def _bias(layout: Layout, layer: int) -> Callable:
-    lead, moved = layout.leads[layer], step(layout)
+    (length, stride, take, put, _), moved = access_biases(layout, layer), step(layout)
+    at = layer * layout.width
 
     @njit(**INNER)
     def update(net, own, delta):
         rates, w, m, v = own[0], net[1][layer], own[3][1][layer], own[4][1][layer]
-        scale, root = rates[SCALE], rates[ROOT]
-        for i in range(lead):
-            w[i], m[i], v[i] = moved(rates, w[i], m[i], v[i], delta[layer, i], scale, root)
+        for i in range(0, length, stride):
+            d = take(delta, at + i)
+            new, mean, square = moved(rates, take(w, i), take(m, i), take(v, i), d, rates[SCALE], rates[ROOT])
+            put(w, i, new)
+            put(m, i, mean)
+            put(v, i, square)
 
     return update

@@ -10,7 +10,7 @@ from numba import njit
 
 from perennial.learning.algorithms.backprop import Settings
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, nothing, nothing_more
-from perennial.learning.engines.fused.rows import dot, less
+from perennial.learning.engines.fused.rows import sweep, sweep_biases
 
 
 def unsupported(settings: Settings) -> str | None:
@@ -36,27 +36,27 @@ def hooks(settings: Settings, layout: Layout) -> Hooks:
 
 
 def _row(layout: Layout, layer: int) -> Callable:
-    row_dot = dot(layout, layer)
+    update = sweep(layout, layer, descend)
 
     @njit(**INNER)
     def row(net, own, j, a, b):
-        w, c = net[0][layer], own[0][0] * a
-        s = row_dot(w, j, b)
-        for i in range(w.shape[1]):
-            w[j, i] = less(w[j, i], c * b[layer, i])
-        return s
+        return update(net[0][layer], j, b, own[0][0] * a)
 
     return row
 
 
+@njit(**INNER)
+def descend(w, d, c):
+    """w - c d; the change is a number of its own, as in the definition."""
+    return w - c * d
+
+
 def bias(layout: Layout, layer: int) -> Callable:
     """b <- b - step_size delta, for algorithms whose first array starts with the step size."""
-    lead = layout.leads[layer]
+    update = sweep_biases(layout, layer, descend)
 
     @njit(**INNER)
-    def update(net, own, delta):
-        b, step_size = net[1][layer], own[0][0]
-        for i in range(lead):
-            b[i] = less(b[i], step_size * delta[layer, i])
+    def updated(net, own, delta):
+        update(net[1][layer], delta, own[0][0])
 
-    return update
+    return updated

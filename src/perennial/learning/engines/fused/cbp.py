@@ -19,6 +19,7 @@ from perennial import streams
 from perennial.learning.algorithms.cbp import Settings
 from perennial.learning.engines import counting
 from perennial.learning.engines.fused import aged_adam, backprop, renewal
+from perennial.learning.engines.fused.backprop import descend
 from perennial.learning.engines.fused.layout import (
     CUT,
     INNER,
@@ -32,17 +33,21 @@ from perennial.learning.engines.fused.layout import (
 from perennial.learning.engines.fused.moments import corrections
 from perennial.learning.engines.fused.renewal import (
     BERNOULLI,
+    CORRECTION,
     INCOMING,
     KIND,
     MATURITY,
     MEAN,
     OF_WIDTH,
     OUTGOING,
+    PLANES,
     SCORE,
     UTILITY,
+    place,
 )  # fmt: skip
-from perennial.learning.engines.fused.rows import dot, less
+from perennial.learning.engines.fused.rows import access
 from perennial.learning.engines.fused.utilities import KINDS, RANDOM, utility
+from perennial.learning.engines.vectors import LANES, absolute, fma, load, number, store
 from perennial.streams.compiled import fill_uniforms
 
 REPLACEMENT, NO_COIN = streams.REPLACEMENT, counting.NO_COIN
@@ -51,6 +56,8 @@ KNOWS = {
     "utility": KINDS,
     "count": ("eligible", "layer_width"),
     "utility_average": ("corrected",),
+    "renewed_moments": ("zero",),
+    "renewed_weights": ("layer",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd", "adam"),
@@ -72,7 +79,8 @@ def unsupported(settings: Settings) -> str | None:
 def pack(settings: Settings, layout: Layout, state: dict[str, Any], run: int) -> tuple:
     """(rates, choices, [replacement rate], bias corrections, units, ages, saved, chosen units, buffer, descent)."""
     hidden = layout.layers - 1
-    units = np.zeros((5, hidden, layout.width), layout.dtype)
+    units = np.zeros((PLANES, hidden, layout.width), layout.dtype)
+    units[CORRECTION] = 1
     ages, saved = np.zeros((hidden, layout.width), np.int64), np.zeros(hidden)
     for layer, own in enumerate(state.get("algorithm", {}).values()):
         n = layout.sizes[layer + 1]
@@ -155,99 +163,113 @@ def _forget(settings: Settings, layout: Layout, layer: int) -> Callable:
 def _row(layout: Layout, layer: int) -> Callable:
     """Row j of layer l holds the outgoing weights of unit j of hidden layer l - 1, and one incoming weight of
     each unit of hidden layer l; a turned first layer holds the incoming weights of unit j."""
-    row_dot, zero, turned = dot(layout, layer), layout.number(0), layout.turned and layer == 0
-    into, out_of = layer < layout.layers - 1, layer > 0
+    length, stride, take, put, add_up = access(layout, layer)
+    zero, turned, at = layout.number(0), layout.turned and layer == 0, layer * layout.width
+    into, out_of, sums = layer < layout.layers - 1, layer > 0, place(layout, INCOMING, layer)
+    moves_sums = into and not turned
 
     @njit(**INNER)
     def row(net, own, j, a, b):
-        w, c, units = net[0][layer], own[0][0] * a, own[4]
-        s, total = row_dot(w, j, b), zero
-        for i in range(w.shape[1]):
-            t = w[j, i]
-            new = less(t, c * b[layer, i])
-            w[j, i] = new
-            total += abs(new)
-            if into and not turned:
-                units[INCOMING, layer, i] += abs(new) - abs(t)
+        w, c, units, first = net[0][layer], own[0][0] * a, own[4], j * length
+        s = size = number(take(w, first), zero)
+        for i in range(0, length, stride):
+            old, d = take(w, first + i), take(b, at + i)
+            s = fma(old, d, s)
+            new = descend(old, d, c)
+            put(w, first + i, new)
+            size = size + absolute(new)
+            if moves_sums:
+                put(units, sums + i, take(units, sums + i) + (absolute(new) - absolute(old)))
         if turned and into:
-            units[INCOMING, layer, j] = total
+            units[INCOMING, layer, j] = add_up(size)
         if out_of:
-            units[OUTGOING, layer - 1, j] = total
-        return s
+            units[OUTGOING, layer - 1, j] = add_up(size)
+        return add_up(s)
 
     return row
 
 
 def _refresh(layout: Layout, layer: int) -> Callable:
     """Sum |w| of this layer anew."""
-    rows, columns, turned = layout.sizes[layer], layout.sizes[layer + 1], layout.turned and layer == 0
-    into, out_of, zero = layer < layout.layers - 1, layer > 0, layout.number(0)
+    length, stride, take, put, add_up = access(layout, layer)
+    turned, zero, sums = layout.turned and layer == 0, layout.number(0), place(layout, INCOMING, layer)
+    into, out_of, count = layer < layout.layers - 1, layer > 0, layout.sizes[layer + turned]
+    moves_sums = into and not turned
 
     @njit(**INNER)
     def refresh(net, own, work, seed, task, step):
         w, units = net[0][layer], own[4]
-        if into:
+        if moves_sums:
             units[INCOMING, layer, :] = 0
-        if out_of:
-            units[OUTGOING, layer - 1, :] = 0
-        for j in range(columns if turned else rows):
-            total = zero
-            for i in range(w.shape[1]):  # pads are zero
-                total += abs(w[j, i])
-                if into and not turned:
-                    units[INCOMING, layer, i] += abs(w[j, i])
+        for j in range(count):
+            size = number(take(w, j * length), zero)
+            for i in range(0, length, stride):  # pads are zero
+                sizes = absolute(take(w, j * length + i))
+                size = size + sizes
+                if moves_sums:
+                    put(units, sums + i, take(units, sums + i) + sizes)
             if into and turned:
-                units[INCOMING, layer, j] = total
+                units[INCOMING, layer, j] = add_up(size)
             if out_of:
-                units[OUTGOING, layer - 1, j] = total
+                units[OUTGOING, layer - 1, j] = add_up(size)
 
     return refresh
 
 
 def _test(layout: Layout, layer: int) -> Callable:
-    """Move ages, means and utilities of one hidden layer; list the units to renew, least useful first."""
-    inputs, _width, outputs = (layout.number(n) for n in layout.sizes[layer : layer + 3])
-    n, above, choose, of_unit = layout.sizes[layer + 1], layer + 1, _choose(layout, layer), utility(layout)
-    infinity, dtype = layout.number(np.inf), np.dtype(layout.dtype).type
+    """Move ages, means and utilities of one hidden layer, eight units at a time; then choose those to renew."""
+    n, lead, choose, of_unit = (
+        layout.sizes[layer + 1],
+        layout.leads[layer],
+        _choose(layout, layer),
+        utility(layout),
+    )
+    share_in, share_out = (layout.number(1 / layout.sizes[layer + k]) for k in (0, 2))
+    above = (layer + 1) * layout.width
+    means, utilities, incomings, outgoings, correcteds = (
+        place(layout, plane, layer) for plane in (MEAN, UTILITY, INCOMING, OUTGOING, CORRECTION)
+    )
 
     @njit(**INNER)
     def test(net, own, work, seed, task, step):
-        h, choices, table, units, ages, draws = work[0], own[1], own[3], own[4], own[5], own[8]
+        h, choices, table, units, ages = work[0], own[1], own[3], own[4], own[5]
         eta, gain, kind, mature = own[0][1], own[0][2], choices[KIND], 0
-        if kind == RANDOM:
-            fill_uniforms(draws, REPLACEMENT, seed, task, step, layer)  # number 0 is the coin
         for i in range(n):
             ages[layer, i] += 1
-            correction = table[min(ages[layer, i], table.shape[0] - 1)]
-            units[MEAN, layer, i] = eta * units[MEAN, layer, i] + gain * h[above, i]
-            mean = units[MEAN, layer, i] / correction
-            incoming, outgoing = units[INCOMING, layer, i] / inputs, units[OUTGOING, layer, i] / outputs
-            y = of_unit(kind, h[above, i], mean, outgoing, incoming)
-            units[UTILITY, layer, i] = eta * units[UTILITY, layer, i] + gain * y
-            ripe = ages[layer, i] > choices[MATURITY]
-            mature += ripe
-            score = dtype(draws[i + 1]) if kind == RANDOM else units[UTILITY, layer, i] / correction
-            units[SCORE, layer, i] = score if ripe else infinity
+            mature += ages[layer, i] > choices[MATURITY]
+            units[CORRECTION, layer, i] = table[min(ages[layer, i], table.shape[0] - 1)]
+        for i in range(0, lead, LANES):  # pads have a correction of 1, and their utility is never read
+            values = load(h, above + i)
+            mean = fma(eta, load(units, means + i), gain * values)
+            store(units, means + i, mean)
+            corrected = mean / load(units, correcteds + i)
+            outgoing, incoming = share_out * load(units, outgoings + i), share_in * load(units, incomings + i)
+            y = of_unit(kind, values, corrected, outgoing, incoming)
+            store(units, utilities + i, fma(eta, load(units, utilities + i), gain * y))
         choose(own, mature, seed, task, step)
 
     return test
 
 
 def _choose(layout: Layout, layer: int) -> Callable:
-    """List the units of one hidden layer that are due, by their scores."""
-    n, infinity, number_due, toss = (
-        layout.sizes[layer + 1],
-        layout.number(np.inf),
-        counting.inlined,
-        counting.coin,
-    )
+    """List the units of one hidden layer that are due, least useful first."""
+    n, infinity = layout.sizes[layer + 1], layout.number(np.inf)
+    number_due, toss, dtype = counting.inlined, counting.coin, np.dtype(layout.dtype).type
 
     @njit(**INNER)
     def choose(own, mature, seed, task, step):
-        choices, units, saved, chosen = own[1], own[4], own[6], own[7]
+        choices, units, ages, saved, chosen, draws = own[1], own[4], own[5], own[6], own[7], own[8]
         coin = float(toss(seed, task, step, layer)) if choices[BERNOULLI] else NO_COIN
         count, saved[layer] = number_due(own[2][0], mature, n, choices[OF_WIDTH], saved[layer], coin)
         chosen[layer, 0] = count
+        if count == 0:
+            return
+        by_lot = choices[KIND] == RANDOM
+        if by_lot:
+            fill_uniforms(draws, REPLACEMENT, seed, task, step, layer)  # number 0 is the coin
+        for i in range(n):
+            score = dtype(draws[i + 1]) if by_lot else units[UTILITY, layer, i] / units[CORRECTION, layer, i]
+            units[SCORE, layer, i] = score if ages[layer, i] > choices[MATURITY] else infinity
         for k in range(count):
             least = 0
             for i in range(1, n):

@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from perennial.learning.engines.compiling import EXACT, INNER, in_turn  # noqa: F401  for the algorithms' files
+from perennial.learning.engines.compiling import INNER, in_turn  # noqa: F401  for the algorithms' files
 
 # Running sums of a loop are taken anew at multiples of this many steps of a task: there a task may be cut in two.
 CUT = 50
@@ -77,9 +77,10 @@ class Layout:
         for layer, (length, lead) in enumerate(zip(self.lengths, self.leads, strict=True)):
             w, b = arrays[f"weight_{layer}"][run], arrays[f"bias_{layer}"][run]
             w = w.T if self.turned and layer == 0 else w
-            matrices.append(np.zeros((len(w), length), self.dtype))
+            rows = padded(len(w)) if length == 1 else len(w)  # a matrix of one column is read like a row
+            matrices.append(np.zeros((rows, length), self.dtype))
             vectors.append(np.zeros(lead, self.dtype))
-            matrices[-1][:, : w.shape[1]], vectors[-1][: len(b)] = w, b
+            matrices[-1][: len(w), : w.shape[1]], vectors[-1][: len(b)] = w, b
         return tuple(matrices), tuple(vectors)
 
     def unpack(self, packed: tuple[tuple, tuple]) -> dict[str, np.ndarray]:
@@ -87,7 +88,7 @@ class Layout:
         arrays = {}
         for layer, n in enumerate(self.sizes[1:]):
             w = packed[0][layer]
-            w = w[:, : self.sizes[0]].T if self.turned and layer == 0 else w[:, :n]
+            w = w[:, : self.sizes[0]].T if self.turned and layer == 0 else w[: self.sizes[layer], :n]
             arrays[f"weight_{layer}"] = w.copy()
             arrays[f"bias_{layer}"] = packed[1][layer][:n].copy()
         return arrays

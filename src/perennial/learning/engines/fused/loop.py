@@ -2,12 +2,12 @@
 
 `net` is (matrices, biases); `own` the algorithm's arrays; `work` the arrays that live within a step:
 activations h and their slopes [layer, unit], sums z and deltas [layer, unit], and for each layer the list of
-units that are not zero (`active`, `count`). Row l of h, slope and active belongs to the inputs of weight layer l.
+units that are not zero (`active`, `values`, `count`). Row l of h, slope, active and values belongs to the inputs of
+weight layer l.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,19 +15,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from perennial.learning.engines import elementary
 from perennial.learning.engines.compiling import specialise
-from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn
+from perennial.learning.engines.fused import rows
+from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, padded
+from perennial.learning.engines.vectors import LANES, fma, load, number, total
 from perennial.learning.networks.mlp import LEAK
 
 # Bound by `compile_loop`; named here so that the template reads as a function.
-begin = end = load = forward = backward = judge = None
+begin = end = show = forward = backward = judge = None
 
 
 def online(net, own, work, table, order, places, targets, seed, task, first_step, performance):
     """Show the examples `order` of one task, one at a time; fill performance [steps]."""
     for step in range(order.shape[0]):
         example = order[step]
-        load(work, table, places, example)
+        show(work, table, places, example)
         begin(own)
         forward(net, work)
         performance[step] = judge(work, targets[example])
@@ -46,7 +49,7 @@ def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
         label,
         begin=hooks.begin,
         end=hooks.end,
-        load=_load(layout, hooks.dense),
+        show=_show(layout, hooks.dense),
         judge=_judge(layout),
         forward=in_turn(forwards),
         backward=in_turn(backwards),
@@ -54,74 +57,66 @@ def compile_loop(layout: Layout, hooks: Hooks) -> Callable:
 
 
 @cache
-def _load(layout: Layout, dense: bool) -> Callable:
+def _show(layout: Layout, dense: bool) -> Callable:
     """Put an example's inputs in place; `table` and `places` as `trainer.py` makes them."""
     inputs, zero = layout.sizes[0], layout.number(0)
+    all_read = dense or layout.leads[0] == 1  # the zeros too
 
     @njit(**INNER)
-    def load_all(work, table, places, example):
+    def show_all(work, table, places, example):
         h = work[0]
         for i in range(table.shape[1]):
             h[0, i] = table[example, i]
 
     @njit(**INNER)
-    def load_sparse(work, table, places, example):
+    def show_sparse(work, table, places, example):
         start, column, value = table
-        h, _slope, _z, _delta, active, count = work
-        if dense:  # the update reads the zeros too
+        h, _slope, _z, _delta, active, values, count = work
+        if all_read:
             for i in range(inputs):
                 h[0, i] = zero
         n = 0
         for k in range(start[example], start[example + 1]):
             j = places[column[k]]
-            active[0, n] = j
+            active[0, n], values[0, n] = j, value[k]
             h[0, j] = value[k]
             n += 1
         count[0] = n
 
-    return load_sparse if layout.skips[0] else load_all
+    return show_sparse if layout.skips[0] else show_all
 
 
 @cache
 def _forward(layout: Layout, layer: int) -> Callable:
     """z = b + sum of the rows of active inputs; then the activation, unless it is the last layer."""
-    lead, inputs, skip = layout.leads[layer], layout.sizes[layer], layout.skips[layer]
-    outputs = layout.sizes[layer + 1]
+    lead, skip, outputs, at = (
+        layout.leads[layer],
+        layout.skips[layer],
+        layout.sizes[layer + 1],
+        layer * layout.width,
+    )
+    zero, add, activate = layout.number(0), rows.add(layout, layer), _activate(layout, layer)
+    length = (
+        layout.lengths[0] if layer == 0 else padded(layout.sizes[layer])
+    )  # of what is multiplied, where that is done
 
     @njit(**INNER)
-    def add_rows(w, b, work):
-        h, _slope, z, _delta, active, count = work
+    def sum_rows(w, b, work):
+        h, z, active, values, count = work[0], work[2], work[4], work[5], work[6]
         for i in range(lead):
             z[layer, i] = b[i]
-        n, k = count[layer] if skip else inputs, 0
-        while k + 4 <= n:  # four rows at a time: z is loaded and stored a quarter as often
-            j0, j1, j2, j3 = k, k + 1, k + 2, k + 3
-            if skip:
-                j0, j1, j2, j3 = active[layer, j0], active[layer, j1], active[layer, j2], active[layer, j3]
-            v0, v1, v2, v3 = h[layer, j0], h[layer, j1], h[layer, j2], h[layer, j3]
-            for i in range(lead):
-                z[layer, i] += (v0 * w[j0, i] + v1 * w[j1, i]) + (v2 * w[j2, i] + v3 * w[j3, i])
-            k += 4
-        while k < n:
-            j = active[layer, k] if skip else k
-            v = h[layer, j]
-            for i in range(lead):
-                z[layer, i] += v * w[j, i]
-            k += 1
+        add(z, at, w, active[layer], values[layer] if skip else h[layer], count[layer])
 
     @njit(**INNER)
     def dot_rows(w, b, work):
         h, z = work[0], work[2]
         for o in range(outputs):
-            total = b[o]
-            for i in range(
-                w.shape[1]
-            ):  # not a constant: short loops of known length are unrolled, not vectorised
-                total += w[o, i] * h[0, i]
-            z[0, o] = total
+            s = number(load(h, at), zero)
+            for i in range(0, length, LANES):
+                s = fma(load(w, o * length + i), load(h, at + i), s)
+            z[layer, o] = b[o] + total(s)
 
-    sums = dot_rows if layout.turned and layer == 0 else add_rows
-    activate = _activate(layout, layer)
+    sums = dot_rows if lead == 1 or (layout.turned and layer == 0) else sum_rows
 
     @njit(**INNER)
     def forward_layer(net, work):
@@ -149,11 +144,11 @@ def _activate(layout: Layout, layer: int) -> Callable:
 
     @njit(**INNER)
     def active_units(work):
-        h, slope, z, _delta, active, count = work
+        h, slope, z, _delta, active, values, count = work
         n = 0
         for i in range(units):
             h[above, i], slope[above, i] = function(z[layer, i])
-            active[above, n] = i
+            active[above, n], values[above, n] = i, h[above, i]
             n += h[above, i] > zero  # no branch to mispredict
         count[above] = n
 
@@ -170,7 +165,7 @@ def _backward(layout: Layout, hooks: Hooks, layer: int) -> Callable:
 
     @njit(**INNER)
     def backward_layer(net, own, work):
-        h, slope, _z, delta, active, count = work
+        h, slope, _z, delta, active, _values, count = work
         if layer > 0 and not every:
             for i in range(width):
                 delta[layer - 1, i] = zero
@@ -194,7 +189,8 @@ def _backward(layout: Layout, hooks: Hooks, layer: int) -> Callable:
 @cache
 def _judge(layout: Layout) -> Callable:
     """Performance before the update, and the delta of the output layer (the gradient of the loss)."""
-    layer, outputs, two, one = layout.layers - 1, layout.sizes[-1], layout.number(2), layout.number(1)
+    layer, outputs, lead = layout.layers - 1, layout.sizes[-1], layout.leads[-1]
+    zero, one, two, at = *map(layout.number, (0, 1, 2)), layer * layout.width
 
     @njit(**INNER)
     def squared_error(work, target):
@@ -210,12 +206,14 @@ def _judge(layout: Layout) -> Callable:
         for i in range(1, outputs):
             if z[layer, i] > z[layer, best]:
                 best = i
-        total = z[layer, 0] - z[layer, 0]
         for i in range(outputs):
-            delta[layer, i] = math.exp(z[layer, i] - z[layer, best])
-            total += delta[layer, i]
+            delta[layer, i] = elementary.exp(z[layer, i] - z[layer, best])
+        s = number(load(delta, at), zero)
+        for i in range(0, lead, LANES):
+            s = s + load(delta, at + i)
+        share = one / total(s)
         for i in range(outputs):
-            delta[layer, i] /= total
+            delta[layer, i] *= share
         delta[layer, target] -= one
         return 1.0 if best == target else 0.0
 
@@ -225,7 +223,7 @@ def _judge(layout: Layout) -> Callable:
 @cache
 def _activation(layout: Layout) -> Callable:
     """z -> (activation, slope)."""
-    zero, one, two, leak = (layout.number(n) for n in (0, 1, 2, LEAK))
+    zero, one, leak = (layout.number(n) for n in (0, 1, LEAK))
 
     @njit(**INNER)
     def relu(z):
@@ -237,24 +235,24 @@ def _activation(layout: Layout) -> Callable:
 
     @njit(**INNER)
     def tanh(z):
-        t = one - two / (math.exp(two * z) + one)
+        t = elementary.tanh(z)
         return t, one - t * t
 
     @njit(**INNER)
     def sigmoid(z):
-        s = one / (one + math.exp(-z))
+        s = one / (one + elementary.exp(-z))
         return s, s * (one - s)
 
     @njit(**INNER)
     def elu(z):
         if z > zero:
             return z, one
-        e = math.expm1(z)
+        e = elementary.expm1(z)
         return e, e + one
 
     @njit(**INNER)
     def swish(z):
-        s = one / (one + math.exp(-z))
+        s = one / (one + elementary.exp(-z))
         return z * s, s + z * s * (one - s)
 
     known = {f.__name__: f for f in (relu, leaky_relu, tanh, sigmoid, elu, swish)}
@@ -262,7 +260,8 @@ def _activation(layout: Layout) -> Callable:
 
 
 def workspace(layout: Layout) -> tuple[Any, ...]:
-    """Fresh arrays for the loop: h, slope, z, delta, active, count."""
+    """Fresh arrays for the loop: h, slope, z, delta, active, values, count. Where none are skipped, all are active."""
     shape = (layout.layers + 1, layout.width)
-    h, slope, z, delta = (np.zeros(shape, layout.dtype) for _ in range(4))
-    return h, slope, z, delta, np.zeros(shape, np.int64), np.zeros(layout.layers + 1, np.int64)
+    h, slope, z, delta, values = (np.zeros(shape, layout.dtype) for _ in range(5))
+    active = np.tile(np.arange(layout.width), (shape[0], 1))
+    return h, slope, z, delta, active, values, np.array(layout.sizes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -9,8 +11,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from perennial.learning.algorithms._moments import bias_correction
 from perennial.learning.engines.fused.layout import INNER, Layout
+from perennial.learning.engines.vectors import absolute, square_root, where
 
 BETA_1, BETA_2, GAIN_1, GAIN_2, EPSILON, DECAY = range(6)  # places in the array of rates
 # A moment that fades below this is set to zero: with epsilon 1e-8 it moves no weight, and arithmetic on numbers
@@ -31,9 +33,21 @@ def corrections(decay: float, dtype: Any = np.float64, least: int = 2) -> np.nda
     Args:
         least: number of entries at least. Entry 0 does not occur in a step.
     """
-    enough = int(np.log(FORGOTTEN) / np.log(decay)) + 2 if decay > FORGOTTEN else 2
-    ages = np.arange(1.0, max(enough, least))
-    return np.append(1.0, bias_correction(decay, ages)).astype(dtype)
+    enough = 2
+    if decay > FORGOTTEN:
+        enough = int(math.log(FORGOTTEN) / math.log(decay)) + 2
+    return _corrections(decay, max(enough, least)).astype(dtype)
+
+
+@cache
+def _corrections(decay: float, count: int) -> np.ndarray:
+    """In decimal numbers of many digits: a library's powers and logarithms differ from machine to machine."""
+    with decimal.localcontext(prec=40):
+        base, power, found = decimal.Decimal(decay), decimal.Decimal(1), [1.0]
+        for _ in range(1, count):
+            power *= base
+            found.append(float(1 - power))
+    return np.array(found)
 
 
 def scales_and_roots(settings: Any, dtype: str, damped: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +70,7 @@ def scales_and_roots(settings: Any, dtype: str, damped: bool = False) -> tuple[n
 
 @cache
 def step(layout: Layout) -> Callable:
-    """step(rates, w, m, v, g, scale, root): weight and moments after the gradient g, and weight decay.
+    """step(rates, w, m, v, g, scale, root): weights and moments after the gradient g, and weight decay; one or eight.
 
     A moment never comes near the smallest numbers of the type.
     """
@@ -67,7 +81,7 @@ def step(layout: Layout) -> Callable:
         g = g + rates[DECAY] * w
         m = rates[BETA_1] * m + rates[GAIN_1] * g
         v = rates[BETA_2] * v + rates[GAIN_2] * g * g
-        m, v = m if abs(m) > tiny else zero, v if v > tiny else zero
-        return w - scale * m / (np.sqrt(v) / root + rates[EPSILON]), m, v
+        m, v = where(absolute(m) > tiny, m, zero), where(v > tiny, v, zero)
+        return w - scale * m / (square_root(v) / root + rates[EPSILON]), m, v
 
     return moved

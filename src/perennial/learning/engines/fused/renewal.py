@@ -10,12 +10,39 @@ from numba import njit
 from perennial import streams
 from perennial.learning.algorithms._renewal import UNIT_STRIDE
 from perennial.learning.engines.fused.layout import INNER, Layout
+from perennial.learning.engines.fused.rows import take_one
+from perennial.learning.engines.vectors import LANES
 from perennial.learning.networks.mlp import bounds
 from perennial.streams.compiled import fill_uniforms
 
 REPLACEMENT = streams.REPLACEMENT
-UTILITY, MEAN, INCOMING, OUTGOING, SCORE = range(5)  # planes of `units` [plane, hidden layer, unit]
+PLANES = 6
+UTILITY, MEAN, INCOMING, OUTGOING, SCORE, CORRECTION = range(PLANES)  # of `units` [plane, hidden layer, unit]
 KIND, MATURITY, OF_WIDTH, BERNOULLI, TRANSFER = range(5)
+
+
+def place(layout: Layout, plane: int, layer: int) -> int:
+    """Where in the memory of `units` the numbers of a hidden layer begin."""
+    return (plane * (layout.layers - 1) + layer) * layout.width
+
+
+@njit(**INNER)
+def part(w, first, stride, start, count):
+    """The sum of every eighth |w| from number `start` on, of `count` numbers that lie `stride` apart in its memory."""
+    found = take_one(w, first) - take_one(w, first)
+    for i in range(start, count, LANES):
+        found += abs(take_one(w, first + i * stride))
+    return found
+
+
+@njit(**INNER)
+def size(w, first, stride, count):
+    """The sum of |w| over those numbers, in the order of `perennial.learning.engines.vectors`."""
+    s0, s4 = part(w, first, stride, 0, count), part(w, first, stride, 4, count)
+    s1, s5 = part(w, first, stride, 1, count), part(w, first, stride, 5, count)
+    s2, s6 = part(w, first, stride, 2, count), part(w, first, stride, 6, count)
+    s3, s7 = part(w, first, stride, 3, count), part(w, first, stride, 7, count)
+    return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 
 
 def renew_layer(layout: Layout, layer: int, forget: Callable) -> Callable:
@@ -31,7 +58,6 @@ def renew_layer(layout: Layout, layer: int, forget: Callable) -> Callable:
     def incoming(net, own, unit, seed, task, step):
         w, units, u = net[0][layer], own[4], own[8]
         fill_uniforms(u, REPLACEMENT, seed, task, step, layer + UNIT_STRIDE * (unit + 1))
-        total = bound - bound
         for i in range(inputs):
             new = (dtype(u[i]) * two - one) * bound
             old = w[unit, i] if turned else w[i, unit]
@@ -39,10 +65,10 @@ def renew_layer(layout: Layout, layer: int, forget: Callable) -> Callable:
                 w[unit, i] = new
             else:
                 w[i, unit] = new
-            total += abs(new)
             if layer > 0:
                 units[OUTGOING, layer - 1, i] += abs(new) - abs(old)
-        units[INCOMING, layer, unit] = total
+        first, stride = (unit * w.shape[1], 1) if turned else (unit, w.shape[1])
+        units[INCOMING, layer, unit] = size(w, first, stride, inputs)
 
     @njit(**INNER)
     def renew(net, own, work, seed, task, step):

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numba
 import numpy as np
 from numba import njit
 
 from perennial import streams
 from perennial.learning.algorithms.shrink_and_perturb import Settings, descent
 from perennial.learning.engines import fast_path
+from perennial.learning.engines.draws import fill_normals, fill_sum4
 from perennial.learning.engines.fused.backprop import unsupported
 from perennial.learning.engines.fused.layout import INNER, Hooks, Layout, in_turn, of_part
-from perennial.streams.compiled import fill_normals, fill_sum4
+from perennial.learning.engines.fused.rows import put_one, take_one
+from perennial.learning.engines.vectors import LANES, converter, fma, load, store
 
 __all__ = ["KNOWS", "hooks", "pack", "unpack", "unsupported"]
 
@@ -67,22 +70,30 @@ def _starts(layout: Layout) -> list[int]:
 
 def _add_noise(layout: Layout, layer: int) -> Callable:
     """Number i * outputs + o of the layer's part belongs to weight [i, o]."""
-    inputs, outputs = layout.sizes[layer], layout.sizes[layer + 1]
-    turned, dtype = layout.turned and layer == 0, np.dtype(layout.dtype).type
+    inputs, outputs, length = layout.sizes[layer], layout.sizes[layer + 1], layout.lengths[layer]
     start, start_of_biases = _starts(layout)[2 * layer : 2 * layer + 2]
+    dtype, whole = np.dtype(layout.dtype).type, outputs // LANES * LANES
+    convert = converter(numba.from_dtype(np.dtype(layout.dtype)))
+
+    @njit(**INNER)
+    def add_to(w, first, std, noise, begin):
+        for o in range(0, whole, LANES):
+            store(w, first + o, fma(std, convert(load(noise, begin + o)), load(w, first + o)))
+        for o in range(whole, outputs):
+            put_one(w, first + o, fma(std, dtype(noise[begin + o]), take_one(w, first + o)))
 
     @njit(**INNER)
     def add(net, std, noise):
-        w, b = net[0][layer], net[1][layer]
         for i in range(inputs):
-            part = noise[start + i * outputs : start + (i + 1) * outputs]
-            for o in range(outputs):
-                if turned:
-                    w[o, i] += std * dtype(part[o])
-                else:
-                    w[i, o] += std * dtype(part[o])
-        part = noise[start_of_biases : start_of_biases + outputs]
-        for o in range(outputs):
-            b[o] += std * dtype(part[o])
+            add_to(net[0][layer], i * length, std, noise, start + i * outputs)
+        add_to(net[1][layer], 0, std, noise, start_of_biases)
 
-    return add
+    @njit(**INNER)
+    def add_turned(net, std, noise):
+        w = net[0][layer]
+        for i in range(inputs):
+            for o in range(outputs):
+                w[o, i] = fma(std, dtype(noise[start + i * outputs + o]), w[o, i])
+        add_to(net[1][layer], 0, std, noise, start_of_biases)
+
+    return add_turned if layout.turned and layer == 0 else add

@@ -8,6 +8,7 @@ from functools import cache
 from numba import njit
 
 from perennial.learning.engines.fused.layout import INNER, Layout
+from perennial.learning.engines.vectors import absolute, number
 
 KINDS = (
     "contribution", "zero_contribution", "adaptable_contribution", "adaptation", "weight", "feature_by_input", "random",
@@ -17,20 +18,20 @@ CONTRIBUTION, ZERO_CONTRIBUTION, ADAPTABLE, ADAPTATION, WEIGHT, _, RANDOM = rang
 
 @cache
 def utility(layout: Layout) -> Callable:
-    """utility(kind, h, mean, outgoing, incoming) of a unit; `mean` is of its h, the last two of its |w|."""
+    """utility(kind, h, mean, outgoing, incoming) of one unit or eight; `mean` is of its h, the last two of its |w|."""
     one = layout.number(1)
 
     @njit(**INNER)
     def of_unit(kind, h, mean, outgoing, incoming):
-        deviation = abs(h - mean)
+        deviation = absolute(h - mean)
         if kind == ADAPTABLE:
             y = outgoing * deviation / incoming
         elif kind == CONTRIBUTION:
-            y = outgoing * abs(h)
+            y = outgoing * absolute(h)
         elif kind == ZERO_CONTRIBUTION:
             y = outgoing * deviation
         elif kind == ADAPTATION:
-            y = one / incoming
+            y = number(incoming, one) / incoming
         elif kind in (WEIGHT, RANDOM):
             y = outgoing
         else:

@@ -26,6 +26,8 @@ KNOWS = {
     "utility": tuple(kind for kind, of in cbp.FACTORS.items() if of.activity in ACTIVITIES),
     "count": ("eligible", "layer_width"),
     "utility_average": ("corrected",),
+    "renewed_moments": ("zero",),
+    "renewed_weights": ("layer",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),
@@ -87,7 +89,7 @@ class Layer:
         )
         self.magnitude = specialise(magnitude, "pooled_magnitude")
         self.measure = specialise(measure, "pooled_measure")
-        self.number_due = specialise(number_due, "pooled_number_due", exact=True)
+        self.number_due = specialise(number_due, "pooled_number_due")
         self.activity = np.zeros((self.outgoing.shape[1], width), own.dtype)
         self.eta = own.dtype.type(settings.utility_decay)
         self.gain = own.dtype.type(1 - settings.utility_decay)
@@ -138,15 +140,31 @@ class Layer:
 
 
 def magnitude(weights):
-    """Mean |w| over the last of three axes: [h, p]."""
+    """Mean |w| over the last of three axes: [h, p]. In the order of `perennial.learning.engines.vectors`."""
     units, places, others = weights.shape
     found = np.zeros((places, units), weights.dtype)
+    whole, zero = others // 8 * 8, weights.dtype.type(0)
     for j in range(units):
         for q in range(places):
-            total = found[q, j]
-            for k in range(others):
-                total += abs(weights[j, q, k])
-            found[q, j] = total / others
+            w = weights[j, q]
+            s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = zero
+            for k in range(0, whole, 8):
+                s0, s1, s2, s3 = s0 + abs(w[k]), s1 + abs(w[k + 1]), s2 + abs(w[k + 2]), s3 + abs(w[k + 3])
+                s4, s5, s6, s7 = (
+                    s4 + abs(w[k + 4]),
+                    s5 + abs(w[k + 5]),
+                    s6 + abs(w[k + 6]),
+                    s7 + abs(w[k + 7]),
+                )
+            rest = others - whole
+            s0 += abs(w[whole]) if rest > 0 else zero
+            s1 += abs(w[whole + 1]) if rest > 1 else zero
+            s2 += abs(w[whole + 2]) if rest > 2 else zero
+            s3 += abs(w[whole + 3]) if rest > 3 else zero
+            s4 += abs(w[whole + 4]) if rest > 4 else zero
+            s5 += abs(w[whole + 5]) if rest > 5 else zero
+            s6 += abs(w[whole + 6]) if rest > 6 else zero
+            found[q, j] = (((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))) / others
     return found.T
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from perennial.learning.engines.compiling import specialise
-from perennial.learning.engines.pooled.sums import add_blocks, padded
+from perennial.learning.engines.sums import add_blocks, padded
 
 # Bound by `compiled`; named here so that the templates read as functions.
 ROWS = LINE = INPUTS = KERNEL = PADDED = add = None

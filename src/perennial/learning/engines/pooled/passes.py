@@ -9,7 +9,7 @@ import torch
 
 from perennial.learning.engines.pooled.kernels import compiled
 from perennial.learning.engines.pooled.layout import Layout
-from perennial.learning.engines.pooled.sums import LANES, padded
+from perennial.learning.engines.sums import LANES, padded
 
 
 class Convolution:

@@ -7,12 +7,12 @@ import numpy as np
 from perennial import streams
 from perennial.learning.algorithms import Clock
 from perennial.learning.algorithms.shrink_and_perturb import Settings
+from perennial.learning.engines import draws
 from perennial.learning.engines.compiling import specialise
 from perennial.learning.engines.pooled import l2
 from perennial.learning.engines.pooled.arrays import Arrays
 from perennial.learning.engines.pooled.l2 import unsupported
 from perennial.learning.engines.pooled.layout import Layout
-from perennial.streams import compiled
 
 __all__ = ["KNOWS", "Rule", "unsupported"]
 
@@ -25,7 +25,7 @@ class Rule:
     def __init__(self, settings: Settings, layout: Layout, arrays: Arrays) -> None:
         self.descent, self.weights = l2.Rule(settings, layout, arrays), arrays.weights
         self.std = np.dtype(layout.dtype).type(settings.noise_std)
-        self.fill = {"gaussian": compiled.fill_normals, "sum4": compiled.fill_sum4}[settings.noise]
+        self.fill = {"gaussian": draws.fill_normals, "sum4": draws.fill_sum4}[settings.noise]
         whole = 2 * streams.GROUP
         self.noise = np.zeros(-(-layout.size // whole) * whole, np.float32)
         self.order, self.add = layout.definition_order, specialise(add, "pooled_add_noise")

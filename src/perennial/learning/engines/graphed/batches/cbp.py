@@ -14,6 +14,8 @@ KNOWS = {
     "utility": tuple(cbp.FACTORS),
     "count": ("eligible", "layer_width"),
     "utility_average": ("corrected",),
+    "renewed_moments": ("zero",),
+    "renewed_weights": ("layer",),
     "fraction": ("accumulate", "bernoulli"),
     "bias_transfer": ("off", "on"),
     "optimiser": ("sgd",),
