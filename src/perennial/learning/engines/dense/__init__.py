@@ -20,6 +20,5 @@ LOSSES = ("cross_entropy",)
 
 def covers(need: Need) -> str | None:
     """Residual and plain fully connected networks in mini-batches, in whole pieces of tasks."""
-    if need.batch == 1:
-        return "it takes mini-batches (batch: 1)"
-    return engines.whole_tasks(need, NETWORKS, LOSSES)
+    reason = engines.whole_tasks(need, NETWORKS, LOSSES)
+    return reason or ("it takes mini-batches (batch: 1)" if need.batch == 1 else None)
