@@ -70,8 +70,13 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+# The launchers that pip writes name the folder they lie in, and not every name survives that: one line, before any work.
+.PHONY: place
+place:
+	@case "$$PWD" in *[\ \"\'\(\)\$$\&\;\`\<\>\|\*\?\[\#\\:]*) printf '%s\n' "$$PWD: no programs can be installed in a folder with a space, quote, bracket, colon or one of \$$&;\`<>|*?#\\ in its path; move it" >&2; exit 1;; esac
+
 # The package is installed in place, against the pinned packages: nothing else is fetched.
-$(READY): envs/requirements.txt pyproject.toml
+$(READY): envs/requirements.txt pyproject.toml | place
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement envs/requirements.txt

@@ -203,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (run, verdicts, tables, provenance, check, plan, schema):
-        sub = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
+        sub = commands.add_parser(
+            command.__name__, help=(command.__doc__ or command.__name__).splitlines()[0]
+        )
         sub.set_defaults(command=command)
         if command is provenance:
             sub.add_argument(

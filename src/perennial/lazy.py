@@ -7,7 +7,25 @@ importing torch, while an algorithm's file should still look like any PyTorch fi
 from __future__ import annotations
 
 import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+BACKEND = "MPLBACKEND"  # read by matplotlib when it is imported; a notebook names one that may not be here
+
+
+@contextmanager
+def no_display() -> Iterator[None]:
+    """Import matplotlib in here: figures are written to files, whatever the user draws with elsewhere."""
+    before = os.environ.get(BACKEND)
+    os.environ[BACKEND] = "agg"
+    try:
+        yield
+    finally:
+        del os.environ[BACKEND]
+        if before is not None:
+            os.environ[BACKEND] = before
 
 
 class LazyModule:
@@ -18,12 +36,14 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         if self._module is None:
-            self._module = importlib.import_module(self._name)
+            with no_display():
+                self._module = importlib.import_module(self._name)
         return getattr(self._module, attribute)
 
 
 torch: Any = LazyModule("torch")
 # Planning asks each figure what it needs, and draws none.
+matplotlib: Any = LazyModule("matplotlib")
 seaborn: Any = LazyModule("seaborn")
 colors, figure, lines, patches, ticker = (
     LazyModule(f"matplotlib.{name}") for name in ("colors", "figure", "lines", "patches", "ticker")

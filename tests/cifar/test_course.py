@@ -181,3 +181,16 @@ def test_what_cannot_be_is_one_line(changes, words, data):
     with pytest.raises(Unfit, match=words) as caught:
         small.course(small.settings(**changes), [1], data)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_diverges_is_known_although_the_best_weights_come_back(data):
+    course = small.course(small.settings({**small.L2, "step_size": 1e20}), [1, 2], data)
+    steps = course.total // 2
+    first = course.pieces()
+    while course.tasks == 0:
+        next(first)
+    assert (course.diverged > 0).all() and (course.diverged < steps).all()
+    seen = course.diverged.copy()
+    list(first)
+    assert np.array_equal(course.diverged, seen)
+    assert (walked(small.settings(), data).diverged == -1).all()

@@ -53,6 +53,16 @@ def test_the_bits_are_those_of_the_loop_for_one_run(algorithm, precision):
         assert (one["algorithm"]["hidden_0"]["age"].min(axis=1) < 600).all()  # all runs renewed units
 
 
+@pytest.mark.parametrize("correction", ["standard", "gnt_bug"])
+def test_renewed_weights_forget_adam_s_moments(correction):
+    settings = support.small(REGRESSION, "cbp", flip_every=300, length=2)
+    settings["algorithm"] |= {"optimiser": "adam", "step_size": 0.001, "adam_bias_correction": correction}
+    (one, errors), (other, its) = (last(settings, SEEDS, engine) for engine in ("lanes", "fused"))
+    assert support.same_bits(one, other) and errors.tobytes() == its.tobytes()
+    ages = one["optimiser"]["age"]["weight_0"].reshape(len(SEEDS), -1)
+    assert (ages.min(axis=1) < 600).all() and (ages.max(axis=1) == 600).any()
+
+
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh", "sigmoid", "elu", "swish"])
 def test_every_activation(activation):
     settings = support.small(REGRESSION, "backprop", activation=activation, length=4)

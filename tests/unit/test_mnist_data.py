@@ -57,10 +57,10 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Seven training and two test images of 28x28, declared to be the official files."""
-    values = np.arange(9 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(9, 28, 28)
-    labels = np.arange(9, dtype=np.uint8)
-    arrays = [values[:7], labels[:7], values[7:], labels[7:]]
+    """Seven training images of 28x28, declared to be the official files."""
+    values = np.arange(7 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(7, 28, 28)
+    labels = np.arange(7, dtype=np.uint8)
+    arrays = [values, labels]
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     packed = []
@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
         monkeypatch.setitem(mnist.UNPACKED, name, hashlib.sha256(idx(array)).hexdigest())
         packed.append((f"{name}.gz", hashlib.md5(gzip.compress(idx(array), mtime=0)).hexdigest()))
     monkeypatch.setattr(_torchvision.readers().MNIST, "resources", packed)
-    content = hashlib.sha256(values[:7].tobytes() + labels[:7].tobytes()).hexdigest()
+    content = hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest()
     monkeypatch.setattr(mnist, "SHA256", content)
     return tmp_path / "data"
 
@@ -145,8 +145,8 @@ def test_neither_folder_nor_network(tmp_path, no_network):
 
 
 def test_a_folder_that_lacks_a_file(folder, tmp_path, no_network):
-    (folder / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    assert f"{folder / 'MNIST' / 'raw'} lacks t10k-labels-idx1-ubyte, and" in mistake(folder, tmp_path)
+    (folder / "MNIST" / "raw" / "train-labels-idx1-ubyte").unlink()
+    assert f"{folder / 'MNIST' / 'raw'} lacks train-labels-idx1-ubyte, and" in mistake(folder, tmp_path)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -41,6 +41,7 @@ class _Gathered:
     first: Path | None = None  # the file that the others are held against
     roots: list[dict[str, Any]] = field(default_factory=list)  # root attributes of the files used
     seeds: set[int] = field(default_factory=set)
+    diverged: dict[int, int] = field(default_factory=dict)  # seed -> the update at which it was first seen
     inputs: dict[Path, str] = field(default_factory=dict)  # the files used -> checksum
 
 
@@ -90,6 +91,7 @@ def summarise(
         "experiment": experiment,
         "variant": variant,
         "seeds": np.array(wanted, dtype=np.int64),
+        "diverged": json.dumps(gathered.diverged, sort_keys=True),
         "planned_seeds": np.array(sorted({int(s) for s in planned}), dtype=np.int64),
     }
     _write(Path(output), wanted, gathered.metrics, about | _of_runs(gathered.roots), made)
@@ -108,6 +110,8 @@ def _gather(path: Path, wanted: set[int], gathered: _Gathered) -> None:
             gathered.roots.append(dict(file.attrs))
             gathered.inputs[path] = provenance.checksum(file)
             for seed in mine:
+                if (step := file[series.group_of(seed)].attrs.get(series.DIVERGED)) is not None:
+                    gathered.diverged[seed] = int(step)
                 for found in series.read(file, seed):
                     _add(path, seed, found, gathered)
             gathered.seeds.update(mine)

@@ -79,6 +79,7 @@ def _row(variant: str, other: str, claims: Claims, results: Results) -> dict[str
         "units": "",
         **dict.fromkeys(("estimate", "low", "high", "p")),
         "n": 0,
+        "diverged": 0,
         "reason": "",
     }
     metric = claims.headline.metric
@@ -92,6 +93,7 @@ def _row(variant: str, other: str, claims: Claims, results: Results) -> dict[str
     return row | {
         "units": sample.units,
         "n": found.n,
+        "diverged": sample.diverged,
         "estimate": found.estimate,
         "low": found.low,
         "high": found.high,
@@ -124,6 +126,8 @@ def _adjusted(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _verdict(row: dict[str, Any]) -> tuple[str, str]:
     p = row["p_holm"]
+    if row["diverged"]:
+        return "no difference shown", f"{row['diverged']} of {row['n']} seeds diverged"
     if p is None:
         finite = row["n"] >= 2 and not math.isfinite(row["estimate"])
         return "no difference shown", "some seeds are not finite numbers" if finite else "too few seeds"

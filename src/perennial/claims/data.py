@@ -46,6 +46,7 @@ class Variant:
         settings: canonical.
         planned: seeds.
         checksum: of its file.
+        diverged: seeds whose runs did.
         cpu: seconds of one core that a run took; 0 where that was not recorded.
     """
 
@@ -53,6 +54,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     planned: tuple[int, ...] = ()
     checksum: str = ""
+    diverged: frozenset[int] = frozenset()
     cpu: float = 0.0
 
 
@@ -89,6 +91,7 @@ def _variant(path: Path, experiment: str, name: str) -> Variant:
                 settings=settings,
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
                 checksum=provenance.checksum(file),
+                diverged=frozenset(map(int, json.loads(file.attrs.get("diverged", "{}")))),
                 cpu=float(file.attrs.get("cpu_seconds", 0.0)) / max(len(seeds), 1),
             )
     except store.BadFile as error:
@@ -113,10 +116,11 @@ def _curves(group: Any, seeds: np.ndarray, widths: list[int]) -> Iterator[tuple[
     order = np.argsort(seeds, kind="stable")
     layers = values.reshape(len(seeds), len(x), -1)[order]  # [seed, point, layer]
     units = str(group.attrs.get("units", ""))
-    yield "", Curves(seeds[order], x, layers.mean(axis=2), units, axis)
+    mean = layers.mean(axis=2) if layers.shape[2] else np.full(layers.shape[:2], np.nan)  # no hidden layers
+    yield "", Curves(seeds[order], x, mean, units, axis)
     if axes[1:] == ["epoch"]:
         yield "^", Curves(seeds[order], x, epochs_to_best(layers, group["epoch"][...]), "epochs", axis)
-    if axes[1:] != ["layer"]:
+    if axes[1:] != ["layer"] or not layers.shape[2]:
         return
     for k, layer in enumerate(group["layer"][...]):
         yield f"[{layer:g}]", Curves(seeds[order], x, layers[:, :, k], units, axis)

@@ -23,6 +23,7 @@ from perennial.claims.verdict import (
     combine,
     interval,
     judge_interval,
+    with_diverged,
 )
 from perennial.claims.windows import NotRun
 from perennial.files import provenance
@@ -161,6 +162,7 @@ def _part(part: Part, claim: Claim, claims: Claims, results: Results) -> tuple[J
     row["units"] = _units(part, sample)
     found = interval(sample.values)
     verdict = judge_interval(found, limits)
+    verdict = with_diverged(verdict, sample.diverged, found.n, part.about_divergence)
     return Judged(part.label, verdict, found, limits), row | _verdict(verdict) | _numbers(sample)
 
 
@@ -193,7 +195,13 @@ def _described(part: Part, kind: str, claims: Claims) -> dict[str, Any]:
 
 def _numbers(sample: Sample | None) -> dict[str, Any]:
     if sample is None:
-        return {"n": 0, **dict.fromkeys(("estimate", "low", "high", "sd")), "values": [], "places": {}}
+        return {
+            "n": 0,
+            **dict.fromkeys(("estimate", "low", "high", "sd")),
+            "values": [],
+            "places": {},
+            "diverged": 0,
+        }
     found = interval(sample.values)
     numbers: dict[str, Any] = {
         "n": found.n,
@@ -205,6 +213,7 @@ def _numbers(sample: Sample | None) -> dict[str, Any]:
             [int(seed), float(value)] for seed, value in zip(sample.seeds, sample.values, strict=True)
         ],
         "places": sample.places,
+        "diverged": sample.diverged,
     }
     return numbers
 

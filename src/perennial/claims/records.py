@@ -57,50 +57,61 @@ def csv_text(rows: Sequence[Mapping[str, str]]) -> str:
     return out.getvalue()
 
 
-def ledger(folder: Path) -> list[dict[str, str]]:
+def ledger(folder: Path, left_out: list[str] | None = None) -> list[dict[str, str]]:
     """Rows of all `*.csv` in a claims folder, by file name; an absent folder has none.
 
+    Args:
+        left_out: gets a line for each file that is not a claims CSV.
+
     Raises:
-        ClaimError: one line that names the first file that is not a claims CSV.
+        ClaimError: without `left_out`, one line that names the first such file.
     """
     rows: list[dict[str, str]] = []
     for path in sorted(Path(folder).glob("*.csv")):
         try:
-            reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
-            found = list(reader)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ClaimError(f"{path}: not a claims CSV ({error})") from None
-        if tuple(reader.fieldnames or ()) != COLUMNS or any(
-            None in row.values() or None in row for row in found
-        ):
-            raise ClaimError(f"{path}: not a claims CSV (its columns must be {', '.join(COLUMNS)})")
-        rows += found
+            rows += _rows(path)
+        except ClaimError as error:
+            if left_out is None:
+                raise
+            left_out.append(str(error))
     return rows
 
 
-def write_ledger(folder: Path, output: Path) -> None:
-    """Concatenate the claims of a folder into one CSV."""
-    store.write_bytes(Path(output), csv_text(ledger(folder)).encode())
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Rows of one claims CSV."""
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+        found = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ClaimError(f"{path}: not a claims CSV ({error})") from None
+    if tuple(reader.fieldnames or ()) != COLUMNS or any(None in row.values() or None in row for row in found):
+        raise ClaimError(f"{path}: not a claims CSV (its columns must be {', '.join(COLUMNS)})")
+    return found
+
+
+def write_ledger(folder: Path, output: Path, left_out: list[str] | None = None) -> None:
+    """Concatenate the claims of a folder into one CSV. Arguments and errors as for `ledger`."""
+    store.write_bytes(Path(output), csv_text(ledger(folder, left_out)).encode())
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """All claims of a claims folder with all detail, by file name, then in the order of their statement."""
-    return [claim for found in _files(folder) for claim in found["claims"]]
+    return [claim for found in files(folder).values() for claim in found["claims"]]
 
 
-def read_comparisons(folder: Path) -> list[dict[str, Any]]:
-    """All comparisons of users' own algorithms of a claims folder."""
-    return [row for found in _files(folder) for row in found["comparisons"]]
-
-
-def _files(folder: Path) -> list[dict[str, Any]]:
-    files = []
+def files(folder: Path, left_out: list[str] | None = None) -> dict[Path, dict[str, Any]]:
+    """All JSON files of a claims folder, by name: lists of claims and comparisons. Otherwise as `ledger`."""
+    files = {}
     for path in sorted(Path(folder).glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if not all(isinstance(found[key], list) for key in ("claims", "comparisons")):
                 raise TypeError("claims and comparisons must be lists")
-        except (ValueError, KeyError, TypeError) as error:
-            raise ClaimError(f"{path}: not a claims file ({' '.join(str(error).split())})") from None
-        files.append(found)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            line = f"{path}: not a claims file ({' '.join(str(error).split())})"
+            if left_out is None:
+                raise ClaimError(line) from None
+            left_out.append(line)
+        else:
+            files[path] = found
     return files

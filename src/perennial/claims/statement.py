@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from perennial.claims.curves import Published
 from perennial.claims.expression import SETTING, Expression, terms
@@ -114,6 +122,13 @@ class Part(_Model):
         "curve"  # number or text; "curve": the same statistic of the digitised curves
     )
     units: str | None = None
+    about_divergence: bool = False  # runs that diverged count; elsewhere they leave the part open
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: Any) -> dict[str, Any]:
+        """Without what is not said, so that a new key changes no old claim's digest."""
+        found = handler(self)
+        return found if self.about_divergence else {k: v for k, v in found.items() if k != "about_divergence"}
 
 
 class Source(_Model):

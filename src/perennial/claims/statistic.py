@@ -23,12 +23,14 @@ class Sample:
         seeds, values: shape [seed].
         places: for terms around an extremum: text -> coordinates of the window's centre (one per half).
         units: of the first term.
+        diverged: how many of the seeds have a run that diverged.
     """
 
     seeds: np.ndarray
     values: np.ndarray
     places: dict[str, list[float]] = field(default_factory=dict)
     units: str = ""
+    diverged: int = 0
 
 
 def evaluate(expression: Expression, claims: Claims, results: Results) -> Sample:
@@ -47,6 +49,9 @@ def evaluate(expression: Expression, claims: Claims, results: Results) -> Sample
         raise NotRun(f"{', '.join(sorted({v for v, _, _ in found}))} have no seed in common")
     sample = Sample(seeds, np.empty(0), units=curves[found[0][:2]].units)
     paired = {key: _rows(c, seeds) for key, c in curves.items()}
+    shown = {variant for variant, _, window in found if window != SETTING}
+    gone = frozenset[int]().union(*(results[variant].diverged for variant in shown))
+    sample.diverged = sum(int(seed) in gone for seed in seeds)
     sample.values = _values(expression, claims, paired, sample)
     return sample
 

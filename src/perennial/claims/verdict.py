@@ -7,7 +7,7 @@ The band never depends on our number of seeds. *Reproduced*: the whole 95 % inte
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from perennial.analyses.student import quantile
 REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "reproduced", "contradicted", "inconclusive", "not run"
 VERDICTS = (REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
 FEWEST = 3  # with fewer seeds an interval may be narrow by luck alone
+NOT_DIVERGED = "runs that do not diverge, not more seeds"
 MOST = 1_000_000  # beyond this an estimate is taken to sit on the band's edge
 
 Limits = tuple[float, float]
@@ -80,6 +81,21 @@ def judge_interval(found: Interval, limits: Limits) -> Verdict:
     if needed_n is None:
         return Verdict(INCONCLUSIVE, reason, None, "none would (the estimate sits on the edge of the band)")
     return Verdict(INCONCLUSIVE, reason, needed_n, f"about {needed_n} seeds")
+
+
+def with_diverged(verdict: Verdict, diverged: int, seeds: int, counted: bool) -> Verdict:
+    """The verdict of a part where runs diverged: open, as their numbers mean nothing, and the count is told.
+
+    Args:
+        diverged: seeds with a run that did.
+        counted: the part is about that, and stays as it is.
+    """
+    if not diverged:
+        return verdict
+    told = f"{diverged} of {seeds} seeds diverged"
+    if counted:
+        return replace(verdict, reason=f"{verdict.reason}; {told}")
+    return Verdict(INCONCLUSIVE, f"{told}: their loss or weights are no finite numbers", None, NOT_DIVERGED)
 
 
 def seeds_needed(found: Interval, limits: Limits) -> int | None:
@@ -182,6 +198,8 @@ def _open(parts: list[Judged], judged: list[int], worst: Judged, quantifier: str
 
 def _settles(undecided: list[Judged]) -> tuple[int | None, str]:
     """One part outside its band would contradict alone; otherwise every open part has to come in."""
+    if any(part.verdict.needed == NOT_DIVERGED for part in undecided):
+        return None, NOT_DIVERGED
     outside = [part.verdict.needed_n for part in undecided if part.slack < 0 and part.verdict.needed_n]
     inside = [part.verdict.needed_n for part in undecided]
     if outside:

@@ -178,7 +178,9 @@ class Report:
         reason = reason or self.contents.lacking(page, record["inputs"], there)
         if reason:
             return f"{page}: {reason}"
-        same = table.read_text(encoding="utf-8") == records.csv_text(records.ledger(page.parent / "claims"))
+        same = table.read_text(encoding="utf-8") == records.csv_text(
+            records.ledger(page.parent / "claims", [])
+        )
         return None if same else f"{table}: is not the table of the claims that are there"
 
 

@@ -13,10 +13,30 @@ import numpy as np
 from PIL import Image
 
 SIDE = 32
+BITS_PER_SAMPLE = 258  # tag of TIFF
 
 
 class Unreadable(ValueError):
     """The bytes are no image that can be decoded. The message is the decoder's."""
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of more than 8 bits, scaled from the range of its format to 0..255; others as they are.
+
+    Pillow clips it: all but the darkest values would be white.
+
+    Raises:
+        Unreadable: its format has no range that is known: numbers of 32 bits, signed, or with a point.
+    """
+    sixteen = image.mode.startswith("I;16")
+    if not sixteen and not (image.mode == "I" and image.format in ("PNG", "PPM")):
+        if image.mode in ("I", "F"):
+            raise Unreadable(f"mode {image.mode} of {image.format} has no range that would be black to white")
+        return image
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
+    values = np.asarray(image).astype(np.int64)
+    top = (1 << int(bits)) - 1
+    return Image.fromarray(((np.clip(values, 0, top) * 255 + top // 2) // top).astype(np.uint8))
 
 
 def resize(content: bytes) -> tuple[np.ndarray, str]:
@@ -36,7 +56,7 @@ def resize(content: bytes) -> tuple[np.ndarray, str]:
             warnings.simplefilter("ignore")  # odd metadata and large pictures are no news
             with Image.open(io.BytesIO(content)) as image:
                 mode = image.mode
-                scaled = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+                scaled = _eight_bits(image).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     except MemoryError:
         raise
     except Exception as error:  # a decoder may raise anything on broken bytes

@@ -7,6 +7,8 @@ the images. File order of a class is its order through the batches.
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from perennial.jobs.progress import Progress
 
 BATCHES = 10
 NAMES = "map_clsloc.txt"
+KNOWN = {NAMES, *(f"train_data_batch_{k}" for k in range(1, BATCHES + 1))}
 
 
 def prepare(folder: Path) -> Callable[[Any], None]:
@@ -37,8 +40,11 @@ def prepare(folder: Path) -> Callable[[Any], None]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise DataError(f"{folder}: lacks {', '.join(missing)}")
+    if others := sorted(ascii(path.name)[1:-1] for path in folder.iterdir() if path.name not in KNOWN):
+        print(f"data imagenet32: {folder}: not taken: {', '.join(others)}", file=sys.stderr, flush=True)
     mean = _read(paths[0])["mean"]
-    labels = [_labels(path, mean) for path in paths]
+    seen: dict[str, Path] = {}
+    labels = [_labels(path, mean, seen) for path in paths]
     known, counts = np.unique(np.concatenate(labels), return_counts=True)
     names = _names(folder / NAMES, known)
     order = np.argsort(names)  # [class]: official labels are in another order than the names
@@ -53,8 +59,12 @@ def prepare(folder: Path) -> Callable[[Any], None]:
     return write
 
 
-def _labels(path: Path, mean: np.ndarray) -> np.ndarray:
+def _labels(path: Path, mean: np.ndarray, seen: dict[str, Path]) -> np.ndarray:
+    """Labels of a batch; `seen` by the digest of the images: the batches before."""
     batch = _read(path)
+    earlier = seen.setdefault(hashlib.sha256(np.ascontiguousarray(batch["data"])).hexdigest(), path)
+    if earlier is not path:
+        raise DataError(f"{path}: holds the same images as {earlier.name}; is it a copy of that?")
     if not np.allclose(batch["mean"], mean):
         raise DataError(f"{path}: its mean image is not that of the first batch; are these of one download?")
     return batch["labels"]
@@ -92,23 +102,46 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     lacks = [key for key in ("data", "labels", "mean") if not isinstance(batch, dict) or key not in batch]
     if lacks:
         raise DataError(f"{path}: is no batch of downsampled ImageNet (it lacks {', '.join(lacks)})")
-    found = {key: np.asarray(batch[key]) for key in ("data", "labels", "mean")}
-    n, pixels = len(found["labels"]), int(np.prod(by_class.SHAPE))
+    try:
+        found = {key: np.asarray(batch[key]) for key in ("data", "labels", "mean")}
+    except ValueError as error:  # lists of unequal length
+        raise DataError(f"{path}: is no batch of downsampled ImageNet ({error})") from None
+    n, pixels = len(np.atleast_1d(found["labels"])), int(np.prod(by_class.SHAPE))
     if found["data"].shape != (n, pixels) or found["data"].dtype != np.uint8 or found["mean"].size != pixels:
         shapes = ", ".join(f"{key} {array.shape} {array.dtype}" for key, array in found.items())
         raise DataError(f"{path}: has {shapes}; expected data ({n}, {pixels}) uint8 and a mean of {pixels}")
+    _check_numbers(path, found, n)
     return found
+
+
+def _check_numbers(path: Path, found: dict[str, np.ndarray], n: int) -> None:
+    """Refuse labels and a mean that are other numbers than the official ones."""
+    labels, mean = found["labels"], found["mean"]
+    if labels.shape != (n,) or labels.dtype.kind not in "iu" or n == 0:
+        raise DataError(
+            f"{path}: has labels {labels.shape} {labels.dtype}; expected a list of whole numbers, one for each image"
+        )
+    if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all() or mean.min() < 0 or mean.max() > 255:
+        raise DataError(f"{path}: has a mean image of {mean.dtype} that is not one of numbers from 0 to 255")
+    if mean.max() <= 1 < found["data"].max():
+        raise DataError(
+            f"{path}: its mean image goes from {mean.min():.3g} to {mean.max():.3g}; expected that of images in 0..255"
+        )
 
 
 def _names(path: Path, known: np.ndarray) -> list[str]:
     """The name of each label, or `class_0001` where there is no list."""
-    if not path.is_file():
+    if not path.exists():
         return [f"class_{label:04d}" for label in known]
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not path.is_file():
+            raise OSError("no regular file")
+        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         names = {int(label): name for name, label, *_ in lines}
     except (OSError, ValueError):
         raise DataError(f"{path}: cannot be read (each line must be: name, label, words)") from None
+    if len(set(names.values())) < len(names) or len(names) < len(lines):
+        raise DataError(f"{path}: gives a label or a name twice")
     lacking = [int(label) for label in known if int(label) not in names]
     if lacking:
         raise DataError(f"{path}: has no name for label {lacking[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def create(file: Any, names: list[str], counts: np.ndarray) -> Any:
     Returns:
         the array of images [image, 3, 32, 32] uint8, in one piece, so that readers can map it.
     """
-    file.create_dataset("names", data=np.array([name.encode() for name in names]))
+    file.create_dataset("names", data=np.array([os.fsencode(name) for name in names]))
     file.create_dataset("counts", data=np.asarray(counts, np.int64))
     return file.create_dataset("images", (int(np.sum(counts)), *SHAPE), np.uint8)
 

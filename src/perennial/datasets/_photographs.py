@@ -26,6 +26,7 @@ from perennial.datasets._class_files import Class, classes
 from perennial.files import store
 from perennial.jobs.progress import Progress
 
+SHOWN = 20  # files beside the classes that the log names
 NAMED = 200  # files left out that the data set file names; the log names all
 
 
@@ -43,7 +44,10 @@ def prepare(folder: Path, scratch: Path, threads: int) -> Callable[[Any], None]:
     Raises:
         DataError: no classes, a file that cannot be read, or a class without a single image.
     """
-    found = classes(folder)
+    found, others = classes(folder)
+    if others:
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        _say(f"{folder}: not taken, as no class: {', '.join(others[:SHOWN])}{more}")
     paths = [scratch / f"{one.name}.h5" for one in found]
     waiting = [(one, path) for one, path in zip(found, paths, strict=True) if not _is_finished(one, path)]
     if len(waiting) < len(found):
@@ -73,12 +77,19 @@ def _is_finished(one: Class, path: Path) -> bool:
 def _scale(one: Class, path: Path, progress: Progress) -> None:
     """Scale one class and write its file."""
     images, modes, unreadable = [], Counter[str](), []
+    for name, reason in one.left_out:
+        _say(f"{one.name}: {name} is left out: {reason}")
+        unreadable.append(f"{one.name}/{name}")
     for name, content in one.contents():
         try:
             image, mode = resize(content)
         except Unreadable as error:
             _say(f"{one.name}: {name} is left out: it cannot be decoded ({error})")
             unreadable.append(f"{one.name}/{name}")
+        except MemoryError:
+            raise DataError(
+                f"{one.path}: {name} takes more memory than there is; fewer threads need less"
+            ) from None
         else:
             images.append(image)
             modes[mode] += 1
@@ -124,4 +135,5 @@ def _summary(images: int, count: int, modes: Counter[str], unreadable: int) -> s
 
 
 def _say(line: str) -> None:
-    print(f"data imagenet32: {line}", file=sys.stderr, flush=True)
+    shown = f"data imagenet32: {line}".encode("utf-8", "backslashreplace").decode()  # a name may be no UTF-8
+    print(shown, file=sys.stderr, flush=True)

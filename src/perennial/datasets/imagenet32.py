@@ -11,8 +11,9 @@ Read from the user's folder, either from the official downsampled batches (Chrab
 `Imagenet32_train/train_data_batch_1` to `_10`, with the list of classes `map_clsloc.txt` beside them if there is
 one; or from full-size images, `ILSVRC2012_img_train/`, which holds for each class a folder `n01440764/` or the
 official file `n01440764.tar`. These are scaled to 32x32 as the official ones were: a box filter, the aspect ratio
-not kept. What stopped half-way goes on where it was. The finished file is not compared with the folder again: delete
-it to have it made from other images; then the runs on the old ones are trained again.
+not kept; grey ones of more than 8 bits are scaled by the range of their format. Whatever is left out or not taken is
+named in the log. What stopped half-way goes on where it was. The finished file is not compared with the folder again:
+delete it to have it made from other images; then the runs on the old ones are trained again.
 """
 
 from __future__ import annotations

@@ -1,16 +1,19 @@
 """MNIST, the 60,000 training images: images [60000, 28, 28] uint8 in 0..255, labels [60000] uint8.
 
-Read by torchvision from a folder in its layout, `<root>/MNIST/raw/`: the four official files, unpacked or as
-`.gz`. What the folder lacks is downloaded there by torchvision; without a folder, to a temporary one.
+Read from a folder in torchvision's layout, `<root>/MNIST/raw/`: the two official files of the training part, unpacked
+or as `.gz`, and nothing is written there. What it lacks is downloaded there by torchvision; without a folder, to a
+temporary one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import socket
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +27,14 @@ SHA256 = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"
 SOURCE = "Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits (training part)"
 LICENCE = "no formal licence; free use with attribution"
 
-# SHA-256 of the official files, unpacked. (torchvision knows the MD5 of the packed ones.)
+# SHA-256 of the official files, unpacked. Only the training part is needed.
 UNPACKED = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+NEEDED = tuple(UNPACKED)
+IMAGES_AT, LABELS_AT, SIDE = 16, 8, 28  # bytes of the headers: a magic number, and the sizes of the axes
+LARGEST = 1 << 26  # bytes that are unpacked at most
 FOLDER = Path("MNIST") / "raw"
 HELP = (
     f"put {', '.join(UNPACKED)} (each may end in .gz) into {FOLDER}/ of a folder, and name that folder "
@@ -62,21 +66,60 @@ def stand_in() -> Arrays:
 def _read(root: Path, given: bool = True) -> Arrays:
     if not root.is_dir():
         raise DataError(f"data set 'mnist': {root} is no folder (PERENNIAL_DATA, or data.root in the config)")
+    raw = root / FOLDER
+    found = {name: _official(raw, name) for name in NEEDED}
+    missing = [name for name, content in found.items() if content is None]
+    if missing:
+        _download(root, f"{raw} lacks {', '.join(missing)}" if given else "no folder with data sets is given")
+        found |= {name: _official(raw, name) for name in missing}
+    images, labels = (np.frombuffer(found[name] or b"", np.uint8) for name in NEEDED)
+    return {"images": images[IMAGES_AT:].reshape(-1, SIDE, SIDE), "labels": labels[LABELS_AT:]}
+
+
+def _official(folder: Path, name: str) -> bytes | None:
+    """The bytes of an official file, unpacked or as .gz, whichever is good; None where it is there as neither.
+
+    Raises:
+        DataError: it is there, but with other bytes.
+    """
+    wrong: list[str] = []
+    for path in (folder / name, folder / f"{name}.gz"):
+        if not path.is_file():
+            continue
+        content, problem = _content(path)
+        found = hashlib.sha256(content).hexdigest()
+        if not problem and found == UNPACKED[name]:
+            if wrong:
+                print(f"data mnist: {wrong[0]}; {path.name} is used", file=sys.stderr, flush=True)
+            return content
+        what = problem or f"sha256 {found}, expected {UNPACKED[name]}"
+        wrong.append(f"{path}: not the official file of MNIST ({what})")
+    if wrong:
+        raise DataError(wrong[0])
+    return None
+
+
+def _content(path: Path) -> tuple[bytes, str]:
+    """A file's bytes, unpacked, and what is wrong with it."""
+    try:
+        if path.suffix != ".gz":
+            return path.read_bytes(), ""
+        with gzip.open(path) as file:
+            return file.read(LARGEST), ""
+    except (OSError, EOFError, zlib.error) as error:
+        return b"", getattr(error, "strerror", None) or str(error)
+
+
+def _download(root: Path, where: str) -> None:
+    """Have torchvision fetch what is missing into the folder."""
     reader = _reader()
-    _check_files(root / FOLDER, dict(reader.resources))
-    missing = [name for name in UNPACKED if not (root / FOLDER / name).is_file()]
     try:
         with _quickly():
-            data = reader(root, train=True, download=bool(missing))
+            reader(root, train=True, download=True)
     except (OSError, RuntimeError) as error:
-        where = (
-            f"{root / FOLDER} lacks {', '.join(missing)}" if given else "no folder with data sets is given"
-        )
         raise DataError(
             f"data set 'mnist': {where}, and torchvision failed ({_last_line(error)}); {HELP}"
         ) from None
-    _check_files(root / FOLDER, {})
-    return {"images": data.data.numpy(), "labels": data.targets.numpy().astype(np.uint8)}
 
 
 def _reader() -> Any:
@@ -86,24 +129,6 @@ def _reader() -> Any:
         raise DataError(
             f"data set 'mnist': its reader, torchvision, cannot be imported ({_last_line(error)})"
         ) from None
-
-
-def _check_files(folder: Path, packed: dict[str, str]) -> None:
-    """Refuse a file that is there but is not the official one; `packed`: MD5 by name."""
-    known = {name: ("sha256", digest) for name, digest in UNPACKED.items()}
-    known |= {name: ("md5", digest) for name, digest in packed.items()}
-    for name, (kind, expected) in known.items():
-        path = folder / name
-        if path.is_file() and (found := _digest(path, kind)) != expected:
-            raise DataError(f"{path}: not the official file of MNIST ({kind} {found}, expected {expected})")
-
-
-def _digest(path: Path, kind: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 @contextlib.contextmanager

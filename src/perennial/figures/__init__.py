@@ -31,11 +31,12 @@ def render(
     Raises:
         FigureError: a file is bad or lacks what the figure shows (one line, naming file and metric).
     """
-    import matplotlib as mpl
-
     from perennial.figures import _read, _style
+    from perennial.lazy import matplotlib as mpl
 
-    with mpl.rc_context(_style.parameters()):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # nothing of a matplotlibrc of the user's
+        mpl.rcParams.update(_style.parameters())
         mpl.rcParams["svg.hashsalt"] = name  # ids inside the SVG: the same in every run, distinct per figure
         figure = module.draw({pair: Path(path) for pair, path in metrics.items()})
         figure.draw_without_rendering()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -70,6 +71,7 @@ def _can_be_portable() -> bool:
     return not missing
 
 
+@functools.cache
 def cache_folder() -> Path:
     """Where compiled loops are kept: a folder per state of this package's compiled sources.
 
@@ -82,14 +84,29 @@ def cache_folder() -> Path:
     for folder in ("learning/engines", *engines, "streams", *lenders):
         for path in sorted(package.glob(f"{folder}/*.py")):
             digest.update(path.read_bytes())
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = root / "perennial" / digest.hexdigest()[:16]
+    mark = digest.hexdigest()[:16]
     try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = root / "perennial" / mark
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home, as on some cluster nodes
-        folder = Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}" / digest.hexdigest()[:16]
+        tempfile.TemporaryFile(dir=folder).close()  # numba refuses one that it cannot write to
+    except (OSError, RuntimeError):  # a read-only home, as on some cluster nodes; or a user without one
+        folder = _beside_others() / mark
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _beside_others() -> Path:
+    """A folder of this user alone where all users write: what numba reads from it, it runs."""
+    folder = Path(tempfile.gettempdir()) / f"perennial-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o022:
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="perennial-"))
 
 
 def stable_source(path: Path) -> Path:

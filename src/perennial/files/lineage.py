@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, Any]:
         raise NoRecord(f"{path}: {reason}")
     try:
         found = READERS[path.suffix](path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "holds no record"
         raise NoRecord(f"{path}: {reason}; it cannot be told what it was made from") from None
     return found

@@ -14,9 +14,15 @@ from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 
+from perennial.errors import UserError
+
 VARIABLE = "PERENNIAL_FAULT"
 
 _reached: Counter[str] = Counter()
+
+
+class FaultError(UserError, ValueError):
+    """The variable asks for something that is not understood."""
 
 
 def reach(name: str, path: Path) -> None:
@@ -24,14 +30,23 @@ def reach(name: str, path: Path) -> None:
 
     Raises:
         OSError: the variable asks for a full disk here.
+        FaultError: it is not understood.
     """
     if fault := os.environ.get(VARIABLE):
         action, _, place = fault.partition("@")
         seam, count, pattern = (*place.split(":"), "", "")[:3]
         if seam == name and fnmatch(path.name, pattern or "*"):
             _reached[fault] += 1
-            if _reached[fault] == int(count or 1):
+            if _reached[fault] == _count(fault, count):
                 _fail(action, path)
+
+
+def _count(fault: str, count: str) -> int:
+    if count and not (count.isascii() and count.isdigit() and int(count[:9])):
+        raise FaultError(
+            f"{VARIABLE}={fault}: '{count}' is no count (must be a whole number from 1 on, or nothing)"
+        )
+    return int(count[:9] or 1)
 
 
 def _fail(action: str, path: Path) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
+DIVERGED = "diverged_at"  #: attribute of a seed whose run diverged: the update at which it was first seen
+NAMED = 5  # diverged runs that are named
 ATTRIBUTES = ("units", "description", "source")
 
 
@@ -38,6 +40,29 @@ class Stored:
 def group_of(seed: int) -> str:
     """`seed_0007`."""
     return f"seed_{seed:04d}"
+
+
+def diverged(steps: np.ndarray, seeds: list[int]) -> dict[int, int]:
+    """Seed -> update at which its run was first seen to have diverged; those that did not are left out.
+
+    Args:
+        steps: by seed; negative where it did not. Shorter than the seeds where nothing learns.
+    """
+    return {seed: int(step) for seed, step in zip(seeds, steps, strict=False) if step >= 0}
+
+
+def told(diverged: dict[int, int], runs: int) -> str:
+    """`2 of 30 runs diverged (...): seed 3 from update 120, ...`, for people; empty where none did.
+
+    Args:
+        diverged: seed -> update.
+    """
+    if not diverged:
+        return ""
+    first = [f"seed {seed} from update {step:,}" for seed, step in sorted(diverged.items())]
+    more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    counts = f"{len(first)} of {runs} run{'s' * (runs != 1)} diverged (loss or weights are no finite numbers)"
+    return f"{counts}: {', '.join(first[:NAMED])}{more}"
 
 
 def write(file: h5py.File, series: Any, seeds: list[int]) -> None:

@@ -25,7 +25,7 @@ class Log:
         """Write the text; nothing waits in a buffer."""
         with suppress(OSError):
             if self._file:
-                self._file.write(text.encode())
+                self._file.write(text.encode("utf-8", "backslashreplace"))
         return len(text)
 
     def flush(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,8 +30,15 @@ def held(folder: Path) -> Iterator[None]:
     path = folder / "lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(path, "a+b", buffering=0)  # noqa: SIM115  closed below
+        # A link would be followed to a file of somebody's, which would be emptied.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO is not waited for
+        lock = open(os.open(path, flags, 0o666), "r+b", buffering=0)  # noqa: SIM115  closed below
+        if not stat.S_ISREG(os.fstat(lock.fileno()).st_mode):
+            lock.close()
+            raise OSError(errno.EINVAL, "it is no regular file")
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            error = OSError(errno.ELOOP, "it is a link, which is not followed")
         raise store.CannotWrite(path, error) from None
     with lock:
         try:

@@ -84,6 +84,8 @@ def train_block(
     made["same_bits"] = engines.same_bits(chosen, list(settings.get("measures", {})))
     with checkpoint.opened(checkpoints, identity, checkpoint_seconds) as kept:
         found = train(settings, seeds, sequences, dataset, chosen, threads, label, chosen_device, kept)
+        if line := series.told(series.diverged(found.diverged, seeds), len(seeds)):
+            checkpoint.say(f"{label}: {line}")
 
         def fill(file: Any) -> None:
             _fill(file, found, seeds)
@@ -169,5 +171,7 @@ def _fill(file: Any, found: Outcome, seeds: list[int]) -> None:
     """Write an outcome into an open run file."""
     for r, seed in enumerate(seeds):
         file.create_group(series.group_of(seed)).attrs["state_sha256"] = outcome.digest(found.state, r)
+    for seed, step in series.diverged(found.diverged, seeds).items():
+        file[series.group_of(seed)].attrs[series.DIVERGED] = step
     for one in found.series:
         series.write(file, one, seeds)

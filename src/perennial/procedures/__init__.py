@@ -93,7 +93,11 @@ def need(settings: dict[str, Any]) -> Need | None:
 
 
 class Course(Protocol):
-    """One group of runs on its way through a procedure. Nothing passes between its runs."""
+    """One group of runs on its way through a procedure. Nothing passes between its runs.
+
+    It may have `diverged`, [r]: the update at which each run was first seen to have diverged, counted from 1, or -1.
+    Without it, the training job looks at the last weights.
+    """
 
     total: int  #: run-steps of all runs from beginning to end
 

@@ -32,6 +32,8 @@ def check(course: Tasks, kept: State, sizes: dict[str, int]) -> None:
         raise ValueError(f"{tasks} of {length} tasks and {begun} steps of the next are done")
     if rows != runs or begun >= steps or done != tasks * steps + begun:
         raise ValueError(f"{done} steps are done, not {tasks} tasks of {steps} and {begun} of the next")
+    if kept["diverged"].shape != (runs,):
+        raise ValueError(f"diverged has the shape {list(kept['diverged'].shape)}, wanted [{runs}]")
     for name in course.measures:
         module = registry.module("measures", name)
         before = tasks + (begun > 0 and module.KIND == "internals")  # these are taken before a task is learnt

@@ -17,7 +17,7 @@ from perennial.learning.engines import stacked
 from perennial.learning.learner import Need, State
 from perennial.learning.losses import NETWORK, LossSpec
 from perennial.problems import Problem, Size, Task
-from perennial.procedures import Cost, Group, Series, _kept
+from perennial.procedures import Cost, Group, Series, _finite, _kept
 from perennial.procedures.hooks import reset
 from perennial.settings import Unfit
 
@@ -56,6 +56,7 @@ class Tasks:
         reset.network(self.learner, self.networks, self.seeds, 0, self.dtype)
         self.taken: dict[str, list[np.ndarray]] = {name: [] for name in self.measures}
         self.tasks, self.steps = 0, 0  # done so far
+        self.diverged = np.full(len(self.seeds), _finite.NEVER)
         self.performance: list[np.ndarray] = []  # of the task that is being learnt, by piece: [r, steps]
         self.total = self._steps_of(0) * settings["length"] * len(self.seeds)
 
@@ -86,6 +87,8 @@ class Tasks:
     def _close(self, index: int) -> None:
         """The task is learnt: how well it went."""
         performance = self._performance()
+        done = self.steps - performance.shape[1]
+        self.diverged = _finite.look(self.diverged, done, performance, self.learner.state())
         for name in self._due("performance", 0):
             self.taken[name].append(registry.module("measures", name).measure(performance))
         self.tasks, self.performance = index + 1, []
@@ -106,7 +109,7 @@ class Tasks:
     def snapshot(self) -> State:
         """All that the runs need to go on from here, between two tasks or pieces of one."""
         taken = {name: np.stack(found) for name, found in self.taken.items() if found}
-        done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps)}
+        done = {"tasks": np.array(self.tasks), "steps": np.array(self.steps), "diverged": self.diverged}
         begun = {"performance": self._performance()} if self.performance else {}
         return {**done, **begun, "taken": taken, "state": self.learner.state()}
 
@@ -118,6 +121,7 @@ class Tasks:
         """
         _kept.check(self, kept, self._axes())
         self.tasks, self.steps = int(kept["tasks"]), int(kept["steps"])
+        self.diverged = kept["diverged"]
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
         self.performance = [kept["performance"]] if "performance" in kept else []
         self.learner.load(kept["state"])

@@ -17,7 +17,7 @@ from pydantic import Field
 from perennial import registry
 from perennial.learning.learner import Need, State
 from perennial.learning.losses import NETWORK, LossSpec
-from perennial.procedures import Cost, Group, _tasks
+from perennial.procedures import Cost, Group, _finite, _tasks
 from perennial.procedures.hooks import reset, schedule
 from perennial.procedures.hooks.best import Best
 from perennial.settings import Settings as Base
@@ -123,13 +123,14 @@ class ClassIncrements(_tasks.Tasks):
         """Steps of one pass, up to one of the task."""
         loss = LossSpec("cross_entropy", {"classes": self.problems[0].joined(index)})
         rate = schedule.factor(epoch / self.options.epochs, self.options.decay_at, self.options.decay)
-        size = self.options.batch_size
+        size, performance = self.options.batch_size, []
         for step in range(self.step, stop):
             shown = [problem.batch(index, epoch, step - epoch * of_pass, size) for problem in self.problems]
             inputs, targets = (np.stack(arrays) for arrays in zip(*shown, strict=True))
-            self.learner.step(
-                loss, {"inputs": inputs, "targets": targets}, Clock(self.seeds, index, step), rate
-            )
+            batch = {"inputs": inputs, "targets": targets}
+            performance.append(self.learner.step(loss, batch, Clock(self.seeds, index, step), rate))
+        ended = self.learner.state() if stop == self._steps_of(index) else None  # before the best come back
+        self.diverged = _finite.look(self.diverged, self.steps, np.stack(performance, axis=1), ended)
         self.steps += stop - self.step
         self.step = stop
 
@@ -216,6 +217,9 @@ class ClassIncrements(_tasks.Tasks):
                 f"{int(kept['steps'])} steps are done, not {tasks} tasks and {step} steps of the next"
             )
         self.tasks, self.steps, self.step = tasks, int(kept["steps"]), step
+        if kept["diverged"].shape != (len(self.seeds),):
+            raise ValueError(f"it is of {kept['diverged'].size} runs, not {len(self.seeds)}")
+        self.diverged = kept["diverged"]
         self.taken |= {name: list(found) for name, found in kept["taken"].items()}
         self.tested = {name: list(found.T) for name, found in kept.get("tested", {}).items()}
         self.best.take(kept.get("best", {}))

@@ -20,5 +20,7 @@ def build(study: Any, output_html: Path, ledger_csv: Path, code: str = "") -> No
     from perennial.files import store
     from perennial.report import gather, page
 
-    records.write_ledger(Path(study.folder) / "claims", Path(ledger_csv))
-    store.write_bytes(Path(output_html), page.html(gather.gather(study, code)).encode())
+    left_out: list[str] = []
+    records.write_ledger(Path(study.folder) / "claims", Path(ledger_csv), left_out)
+    text = page.html(gather.gather(study, code, left_out))
+    store.write_bytes(Path(output_html), text.encode("utf-8", "backslashreplace"))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from perennial import registry
 from perennial.claims import records, summary
 from perennial.claims.verdict import VERDICTS
 from perennial.files import identity, lineage, provenance, store
-from perennial.report import origins, pictures, series, switches
+from perennial.files import series as stored
+from perennial.report import origins, plates, series, shapes, switches
+
+DETAILED = 300  # variants that the page shows in detail, of all experiments together
+REMARKS, FILES = 50, 200  # that it shows
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Variant:
     name: str
     planned: int
     seeds: int = 0
+    diverged: dict[int, int] = field(default_factory=dict)  # seed -> the update at which it was first seen
     settings: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
     cost: dict[str, float] = field(default_factory=dict)
@@ -34,6 +37,7 @@ class Variant:
     record: dict[str, Any] = field(default_factory=dict)  # of its metrics file
     runs: dict[str, str] = field(default_factory=dict)  # files, as named from the page -> checksum
     checksum: str = ""
+    detailed: bool = True  # with its settings, its origin and its curves; others are named
 
     @property
     def label(self) -> str:
@@ -57,27 +61,32 @@ class Variant:
         return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def gather(study: Any, code: str = "") -> dict[str, Any]:
+def gather(study: Any, code: str = "", left_out: Iterable[str] = ()) -> dict[str, Any]:
     """Everything the template shows.
 
     Args:
         study: as `perennial.config.load` gives it.
         code: hash of the code of the page.
+        left_out: lines about files that were left out already.
     """
     folder = Path(study.folder)
     variants, curves = _results(study, folder)
     names = _experiments(study, folder)
     by_experiment = {name: [v for v in variants if v.experiment == name] for name in names}
     about = {name: _about(study, name) for name in by_experiment}
-    judged, own = records.read(folder / "claims"), records.read_comparisons(folder / "claims")
-    inputs = provenance.checksums(_good(origins.results(folder), variants), folder / "report.html")
+    bad = [line.removeprefix(f"{folder}/") for line in left_out]
+    judged, own = _judged(folder, bad)
+    figures = plates.plates(study, folder, bad)
+    inputs = _inputs(folder, variants)
     remarks = [f"{v.label}: {v.remark}" for v in variants if v.remark] + origins.outdated(folder, inputs)
+    remarks += list(dict.fromkeys(bad))
+    remarks += [f"{v.label}: {stored.told(v.diverged, v.seeds)}" for v in variants if v.diverged]
     return {
         "scale": study.scale,
         "claims": _grouped(judged, about),
         "tally": _tally(judged),
         "comparisons": own,
-        "figures": _figures(study, folder),
+        "figures": figures,
         "curves": curves,
         "experiments": by_experiment,
         "about": about,
@@ -85,7 +94,9 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
         "costs": {name: _cost(found) for name, found in by_experiment.items() if any(v.seeds for v in found)},
         "provenance": _provenance(variants),
         "record": origins.record(study, code, inputs),
-        "remarks": remarks,
+        "remarks": remarks[:REMARKS],
+        "more_remarks": len(remarks[REMARKS:]),
+        "most_files": FILES,
         "mixed": origins.alike((v.label, v.unlike) for v in variants if v.unlike),
         "differing": {
             "variants": origins.alike((v.label, v.mixed) for v in variants if v.mixed),
@@ -96,10 +107,16 @@ def gather(study: Any, code: str = "") -> dict[str, Any]:
     }
 
 
-def _good(paths: list[Path], variants: list[Variant]) -> list[Path]:
-    """Without the metrics files that could not be read."""
-    bad = {(v.experiment, v.name) for v in variants if not v.seeds}
-    return [path for path in paths if path.suffix != ".h5" or (path.parent.name, path.stem) not in bad]
+def _inputs(folder: Path, variants: list[Variant]) -> dict[str, str]:
+    """What the page is made of: name, as seen from it -> checksum. Without what could not be read."""
+    known = {folder / "metrics" / v.experiment / f"{v.name}.h5": v.checksum for v in variants if v.seeds}
+    found = {}
+    for path in origins.results(folder):
+        if path.suffix != ".h5" or path in known:
+            with suppress(store.BadFile):  # it is a remark already
+                name = provenance.name_from(folder / "report.html", path)
+                found[name] = known.get(path) or provenance.checksum_of(path)
+    return found
 
 
 def _experiments(study: Any, folder: Path) -> list[str]:
@@ -110,29 +127,69 @@ def _experiments(study: Any, folder: Path) -> list[str]:
 
 def _results(study: Any, folder: Path) -> tuple[list[Variant], dict[str, Any]]:
     """Status of every variant, and the per-seed curves of those with a good metrics file."""
-    variants, files = [], {}
-    with ExitStack() as stack:
-        for experiment in _experiments(study, folder):
-            for variant in _listed(study, folder, experiment):
-                path = folder / "metrics" / experiment / f"{variant.name}.h5"
-                variants.append(variant)
-                if not path.exists():
-                    continue
-                try:
-                    file = stack.enter_context(store.open_checked(path))
-                except store.BadFile as error:
-                    variant.remark = f"metrics file set aside here: {str(error).removeprefix(f'{path}: ')}"
-                    continue
-                if reason := identity.mismatch(file.attrs, "metrics", experiment, variant.name):
-                    variant.remark = f"metrics file left out: {reason}"
-                    continue
-                _read(variant, path, file)
-                files[experiment, variant.name] = file
-        curves = series.curves(files)
+    variants: list[Variant] = []
+    measured: dict[tuple[str, str], dict[str, Any]] = {}
+    names = _experiments(study, folder)
+    listed = {experiment: _listed(study, folder, experiment) for experiment in names}
+    many = sum(map(len, listed.values())) > DETAILED
+    for experiment, found_here in listed.items():
+        for place, variant in enumerate(found_here):
+            variant.detailed = not many or place < max(1, DETAILED // len(names))
+            variants.append(variant)
+            path = folder / "metrics" / experiment / f"{variant.name}.h5"
+            if path.exists() and (found := _opened(variant, path)):
+                measured[experiment, variant.name] = found
+    curves = series.packed(measured)
+    curves["left_out"] = sum(v.seeds > 0 for v in variants) - len(measured)
     for name, entry in curves["experiments"].items():
         entry["title"] = _about(study, name)["title"]
         entry["printed"] = _printed(study, name, entry)
     return variants, curves
+
+
+def _opened(variant: Variant, path: Path) -> dict[str, Any] | None:
+    """Fill in what a metrics file tells of a variant; the curves of one that is shown in detail.
+
+    A file that cannot be read, or lacks something, is a remark.
+    """
+    try:
+        with store.open_checked(path) as file:
+            if reason := identity.mismatch(file.attrs, "metrics", variant.experiment, variant.name):
+                variant.remark = f"metrics file left out: {reason}"
+                return None
+            found = series.measured(file) if variant.detailed else None
+            _read(variant, path, file)
+            return found
+    except store.BadFile as error:
+        variant.remark = f"metrics file set aside here: {str(error).removeprefix(f'{path}: ')}"
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        RuntimeError,
+        OSError,
+    ) as error:
+        variant.seeds, variant.cost, variant.diverged = 0, {}, {}
+        reason = " ".join(str(error).split())
+        variant.remark = f"metrics file left out: it is none of this version ({reason[:200]})"
+    return None
+
+
+def _judged(folder: Path, bad: list[str]) -> tuple[list[dict], list[dict]]:
+    """Claims and comparisons that can be shown; the others get a line."""
+    found: dict[str, list[dict]] = {"claims": [], "comparisons": []}
+    for path, file in records.files(folder / "claims", bad).items():
+        for kind, entries in found.items():
+            for place, entry in enumerate(file[kind]):
+                if reason := shapes.wrong(kind, entry):
+                    bad.append(f"{path}: {kind}.{place} is left out: {reason}")
+                else:
+                    entries.append(entry)
+    bad[:] = [line.removeprefix(f"{folder}/") for line in bad]
+    return found["claims"], found["comparisons"]
 
 
 def _printed(study: Any, experiment: str, ours: dict[str, Any]) -> dict[str, dict]:
@@ -160,6 +217,7 @@ def _read(variant: Variant, path: Path, file: Any) -> None:
     attributes = file.attrs
     variant.seeds = len(attributes["seeds"])
     variant.planned = variant.planned or variant.seeds
+    variant.diverged = {int(k): int(v) for k, v in json.loads(attributes.get("diverged", "{}")).items()}
     variant.settings = variant.settings or json.loads(attributes["settings"])
     variant.trained = {**dict.fromkeys(origins.WORDS, ()), **json.loads(attributes.get("trained", "{}"))}
     variant.trained.setdefault("versions", {})
@@ -202,27 +260,9 @@ def _tally(judged: list[dict]) -> dict[str, Any]:
         whose: summary.of_claims([claim["verdict"] for claim in judged if bool(claim["ours"]) == ours])
         for whose, ours in (("published", False), ("ours", True))
     }
-    settle = summary.to_settle([claim for claim in judged if "settled_by" in claim])
+    settle = summary.to_settle(judged)
     return {"rows": rows, "published": sum(r["published"] for r in rows.values()), "told": told, "settle": settle,
             "ours": sum(r["ours"] for r in rows.values()), "all": len(judged)}  # fmt: skip
-
-
-def _figures(study: Any, folder: Path) -> list[dict[str, Any]]:
-    """Figures of the study, then others on disk; those not drawn yet are named."""
-    names = list(study.figures())
-    names += sorted(p.stem for p in folder.glob("figures/*.svg") if p.stem not in names)
-    return [_figure(study, name, folder / "figures" / f"{name}.svg") for name in names]
-
-
-def _figure(study: Any, name: str, path: Path) -> dict[str, Any]:
-    try:
-        module = study.figure(name)
-        title, caption = module.TITLE, module.CAPTION
-    except registry.UnknownName:  # its file was removed since it was drawn
-        title, caption = name.replace("_", " "), ""
-    drawn = path.exists()
-    picture = pictures.inline(path, name, title, caption) if drawn else Markup("")
-    return {"name": name, "title": title, "caption": caption, "drawn": drawn, "picture": picture}
 
 
 def _switches(variants: list[Variant]) -> list[dict[str, Any]]:

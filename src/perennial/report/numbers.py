@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+NAMED = 20  # of many names
+LONG = 1e15  # longer numbers are written with an exponent
 MINUS, NARROW, DASH = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}", "\N{EN DASH}"
 
 
@@ -12,7 +14,7 @@ def number(value: float | None, spread: float | None = None) -> str:
     """A number with as many decimals as its spread deserves (two figures of it), or three figures."""
     if value is None or not math.isfinite(value):
         return DASH
-    if not spread or not math.isfinite(spread):
+    if not spread or not math.isfinite(spread) or abs(value) >= LONG:
         return f"{value:.3g}".replace("-", MINUS)
     decimals = min(6, max(0, 1 - math.floor(math.log10(abs(spread)))))
     return f"{value:,.{decimals}f}".replace(",", NARROW).replace("-", MINUS)
@@ -75,6 +77,12 @@ def count(value: float | None) -> str:
         if value >= size:
             return f"{value / size:.3g} {word}"
     return f"{value:,.0f}".replace(",", NARROW)
+
+
+def several(labels: list[str]) -> str:
+    """Names, the first of many."""
+    more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+    return ", ".join(labels[:NAMED]) + more
 
 
 def told(differences: dict[str, list[str]]) -> str:

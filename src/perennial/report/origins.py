@@ -82,7 +82,11 @@ def outdated(folder: Path, now: Mapping[str, str]) -> list[str]:
             continue
         try:
             read = lineage.inputs(path, lineage.read(path))
-        except lineage.NoRecord:  # made before records were kept
+        except (
+            lineage.NoRecord,
+            AttributeError,
+            TypeError,
+        ):  # made before records were kept, or something else
             continue
         names = {os.path.relpath(source, folder): recorded for source, recorded in read.items()}
         old = [name for name, recorded in names.items() if now.get(name, recorded) != recorded]

@@ -23,7 +23,7 @@ def html(context: dict[str, Any]) -> str:
     environment.globals.update(
         number=numbers.number, interval=numbers.interval, estimate=numbers.estimate,
         band=numbers.band, minus=numbers.minus, seconds=numbers.seconds, memory=numbers.memory,
-        count=numbers.count, plain=numbers.name, told=numbers.told, symbol=marks.symbol,
+        count=numbers.count, plain=numbers.name, told=numbers.told, several=numbers.several, symbol=marks.symbol,
         slug=marks.slug, whisker=marks.whisker,
     )  # fmt: skip
     inlined = {

@@ -8,7 +8,9 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from perennial.figures import _style
+from perennial.report import svg
 
+LARGEST = 2 << 20  # bytes of a picture
 ROLES = {_style.INK: "ink", _style.FAINT: "faint", _style.GRID: "grid", _style.PAPER: "paper"}
 
 
@@ -16,12 +18,16 @@ def inline(path: Path, name: str, title: str, about: str) -> Markup:
     """A figure's SVG as part of the page: it follows light and dark, and is named for screen readers.
 
     Args:
-        path: the SVG file; written by our own figure rule, so it is trusted as markup.
+        path: the SVG file.
         name: the figure's name; made a prefix of all ids.
+
+    Raises:
+        ValueError: it is no SVG, or too large for a page.
+        OSError: it cannot be read.
     """
-    text = path.read_text(encoding="utf-8")
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"is larger than {LARGEST >> 20} MiB, too much for the page")
+    text = svg.clean(path.read_text(encoding="utf-8"))
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = _themed(text)
     label = escape(f"{title}. {about}")

@@ -15,6 +15,7 @@ from perennial.report.numbers import name as plain
 BUDGET = 3_000_000  #: bytes of base64 text for all curves together
 MOST_POINTS = 1000
 FEWEST_POINTS = 60
+LARGEST = 1e300  #: so far values are shown as they are: their span must be a number
 HOLE = 65535  #: stands for "not a number"
 
 
@@ -29,15 +30,38 @@ def curves(files: dict[tuple[str, str], Any], budget: int = BUDGET) -> dict[str,
     Returns:
         {"experiments": {experiment: {"measures": {...}, "variants": {...}}}, "points", "seeds_shown"}.
     """
-    whole = {pair: _measures(file) for pair, file in files.items()}
+    return packed({pair: measured(file) for pair, file in files.items()}, budget)
+
+
+def measured(file: Any) -> dict[str, Any]:
+    """All curves of an open metrics file, and its seeds.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no metrics file of this version.
+    """
+    seeds = [int(seed) for seed in file.attrs["seeds"]]
+    found = _measures(file)
+    for key, one in found.items():
+        values, x = one["values"], one["x"]
+        if values.shape != (len(seeds), len(x)) or not len(x):
+            raise ValueError(
+                f"{key} has the shape {list(values.shape)} for {len(seeds)} seeds and {len(x)} points"
+            )
+        if x.dtype.kind not in "fiu" or not (np.abs(x.astype(float)) < LARGEST).all():
+            raise ValueError(f"{key}: its coordinates are no numbers that can be shown")
+    return {"seeds": seeds, "measures": found}
+
+
+def packed(found: dict[tuple[str, str], dict[str, Any]], budget: int = BUDGET) -> dict[str, Any]:
+    """What `measured` read of (experiment, variant), as `curves` gives it."""
+    whole = {pair: one["measures"] for pair, one in found.items()}
     arrays = [m["values"] for found in whole.values() for m in found.values()]
     points, seeds = _fit(arrays, budget)
     experiments: dict[str, Any] = {}
-    for (experiment, variant), found in whole.items():
+    for (experiment, variant), measures in whole.items():
         entry = experiments.setdefault(experiment, {"measures": {}, "variants": {}})
-        numbers = [int(s) for s in files[experiment, variant].attrs["seeds"]]
-        shown = {"seeds": numbers[:seeds], "data": {}}
-        for key, measure in found.items():
+        shown = {"seeds": found[experiment, variant]["seeds"][:seeds], "data": {}}
+        for key, measure in measures.items():
             x, values = thin(measure["x"], measure["values"][:seeds], points)
             entry["measures"].setdefault(key, {k: measure[k] for k in ("label", "units", "axis")})
             shown["data"][key] = {**pack(values), "x": _spaced(x)}
@@ -90,12 +114,15 @@ def thin(x: np.ndarray, values: np.ndarray, points: int) -> tuple[np.ndarray, np
         return x, values
     starts = np.arange(0, len(x), width)
     sizes = np.diff(np.append(starts, len(x)))
-    return np.add.reduceat(x.astype(float), starts) / sizes, np.add.reduceat(values, starts, axis=1) / sizes
+    middle = np.add.reduceat(x.astype(float), starts) / sizes
+    with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+        return middle, np.add.reduceat(values, starts, axis=1) / sizes
 
 
 def pack(values: np.ndarray) -> dict[str, Any]:
     """[seed, x] as 16-bit steps between the lowest and the highest finite value, in base64."""
     finite = np.isfinite(values)
+    values = np.clip(values, -LARGEST, LARGEST)
     low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 0.0)
     steps = np.full(values.shape, HOLE, "<u2")
     span = (high - low) or 1.0

@@ -16,9 +16,9 @@ from perennial.learning.engines.draws import block, uniform
 from perennial.learning.engines.fused import cbp as fused
 from perennial.learning.engines.fused.moments import corrections
 from perennial.learning.engines.fused.utilities import KINDS, RANDOM, utility
-from perennial.learning.engines.lanes import renewal
+from perennial.learning.engines.lanes import aged_adam, renewal
 from perennial.learning.engines.lanes.backprop import move
-from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing, side_by_side
+from perennial.learning.engines.lanes.layout import Hooks, Layout, nothing, of_part, side_by_side
 from perennial.learning.engines.lanes.sums import magnitudes
 from perennial.learning.engines.vectors import (
     LANES,
@@ -38,7 +38,6 @@ REPLACEMENT = streams.REPLACEMENT
 KNOWS = {
     **fused.KNOWS,
     "utility": tuple(kind for kind in KINDS if kind != KINDS[RANDOM]),
-    "optimiser": ("sgd",),
 }
 double, whole = converter(types.float64), converter(types.int32)
 
@@ -51,7 +50,7 @@ def unsupported(settings: Settings) -> str | None:
 class Own(NamedTuple):
     """The algorithm's arrays, eight runs side by side, and what holds for all of them."""
 
-    rates: tuple  #: (step size,), as `backprop.move` has it
+    descent: tuple  #: arrays of the gradient step: (step size,), or those of `aged_adam`
     eta: Any  #: decay of means and utilities
     gain: Any  #: 1 - eta
     rate: float  #: of renewal
@@ -74,8 +73,9 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> Own:
         key: np.zeros(runs if key == "saved" else (runs, units)) for key in kinds
     }
     eta = settings.utility_decay
+    adam = settings.optimiser == "adam"
     return Own(
-        layout.numbers(settings.step_size),
+        aged_adam.pack(settings, layout, state) if adam else layout.numbers(settings.step_size),
         *layout.numbers(eta, 1 - eta),
         settings.replacement_rate,
         np.int32(settings.maturity_threshold),
@@ -89,23 +89,30 @@ def pack(settings: Settings, layout: Layout, state: dict[str, Any]) -> Own:
 
 def unpack(settings: Settings, layout: Layout, own: Own) -> dict[str, Any]:
     """Utilities, mean activations, ages and saved fractions."""
+    optimiser = aged_adam.unpack(layout, own.descent) if settings.optimiser == "adam" else {}
     if not layout.hidden:
-        return {"optimiser": {}, "algorithm": {}}
+        return {"optimiser": optimiser, "algorithm": {}}
     units = {key: getattr(own, key).reshape(-1, LANES).T for key in ("utility", "mean_feature", "age")}
     hidden = {**units, "age": units["age"].astype(np.int64), "saved": own.saved}
-    return {"optimiser": {}, "algorithm": {"hidden_0": {key: array.copy() for key, array in hidden.items()}}}
+    own_state = {"hidden_0": {key: array.copy() for key, array in hidden.items()}}
+    return {"optimiser": optimiser, "algorithm": own_state}
 
 
 def hooks(settings: Settings, layout: Layout) -> Hooks:
     """The gradient step; then the test of all units, then the renewal of those that are due."""
-    test, due, renew = _test(layout, KINDS.index(settings.utility)), _due(layout), renewal.renew(layout)
+    adam = settings.optimiser == "adam"
+    moving = of_part(aged_adam.hooks(layout), 0).move if adam else move
+    forget = aged_adam.forget(layout) if adam and layout.hidden else aged_adam.keep
+    test, due = _test(layout, KINDS.index(settings.utility)), _due(layout)
+    renew = renewal.renew(layout, forget) if layout.hidden else None
 
     @njit(**INNER)
     def end(own, w, h, seeds, task, step):
         if due(own, test(own, w, h), seeds, task, step):
             renew(own, w, seeds, task, step)
 
-    return Hooks(f"cbp_{settings.utility}", move, nothing, end if layout.hidden else _no_units)
+    name = f"cbp_{settings.utility}_{settings.optimiser}"
+    return Hooks(name, moving, nothing, end if layout.hidden else _no_units)
 
 
 @njit(**INNER)

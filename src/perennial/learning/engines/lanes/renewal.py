@@ -19,10 +19,14 @@ from perennial.streams.compiled import fill_uniforms
 REPLACEMENT, NO_COIN = streams.REPLACEMENT, counting.NO_COIN
 
 
-def renew(layout: Layout) -> Callable:
-    """renew(own, w, seeds, task, step): in every run choose the units that are due, and start them afresh."""
+def renew(layout: Layout, forget: Callable) -> Callable:
+    """renew(own, w, seeds, task, step): in every run choose the units that are due, and start them afresh.
+
+    Args:
+        forget: (own.descent, unit, r), what the gradient step remembers of a unit.
+    """
     units, dtype, infinity = layout.hidden, np.dtype(layout.dtype).type, np.inf
-    number_due, toss, refresh = counting.inlined, counting.coin, _refresh(layout)
+    number_due, toss, refresh = counting.inlined, counting.coin, _refresh(layout, forget)
 
     @njit(**LOOP)
     def all_runs(own, w, seeds, task, step):
@@ -45,7 +49,7 @@ def renew(layout: Layout) -> Callable:
     return all_runs
 
 
-def _refresh(layout: Layout) -> Callable:
+def _refresh(layout: Layout, forget: Callable) -> Callable:
     """refresh(own, w, seed, task, step, r, unit): fresh incoming weights of one unit of run r; it gives nothing yet."""
     (inputs, units, _), dtype = layout.sizes, np.dtype(layout.dtype).type
     bound, one, two = map(layout.number, (bounds(layout.activation, layout.sizes)[0], 1, 2))
@@ -66,5 +70,6 @@ def _refresh(layout: Layout) -> Callable:
         own.utility[at] = 0
         own.mean_feature[at] = 0
         own.age[at] = 0
+        forget(own.descent, unit, r)
 
     return refresh
