@@ -104,7 +104,7 @@ def test_what_a_user_changes_is_his_own():
             "seed": 1,
             "padding": [20, 31],
             "template_len": 8,
- "max_translation": 20,
+            "max_translation": 20,
         },  # an odd length: a normal is left over between draws
         {"scale_coeff": 1.5, "max_translation": 5, "shear_scale": 0.0, "final_seq_length": 61},
         {"corr_noise_scale": 0.0, "iid_noise_scale": 0.3, "train_split": 0.33, "shuffle_seq": True},
