@@ -2,6 +2,7 @@
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
 # make imagenet    Continual ImageNet with a small network; needs images of ImageNet, see README.md
 # make ant         the first two million steps of PPO on the Ant (Fig. 4); needs no data
+# make mnist1d     MNIST-1D, all parts; no download; says first what it costs, see studies/mnist1d/README.md
 # make plan        what a run would do and cost on this machine, and nothing else; also make plan SCALE=paper
 # make SCALE=paper another scale            make test    all tests but the slowest (make test-slow)
 # make test-faults  hundreds of kills at random moments, see docs/faults.md; minutes
@@ -17,7 +18,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist imagenet ant plan install test test-slow test-faults bench kill-study lint clean
+.PHONY: study mnist mnist1d imagenet ant plan install test test-slow test-faults bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -38,6 +39,14 @@ ant: $(READY)
 	@$(BIN)/perennial plan ant_early $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- ant_early
 	@$(BIN)/perennial verdicts ant_early $(if $(SCALE),--scale $(SCALE))
+
+MNIST1D := $(notdir $(patsubst %/experiment.yaml,%,$(wildcard studies/mnist1d/*/experiment.yaml)))
+
+# A seed is a job of its own here too.
+mnist1d: $(READY)
+	@$(BIN)/perennial plan $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES)) -- $(MNIST1D)
+	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- $(MNIST1D) shuffled_positions
+	@for part in $(MNIST1D); do $(BIN)/perennial verdicts $$part $(if $(SCALE),--scale $(SCALE)); done
 
 plan: $(READY)
 	@$(BIN)/perennial plan $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))

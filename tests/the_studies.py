@@ -36,8 +36,8 @@ def helper(experiment: str, name: str) -> ModuleType:
 def in_one_file() -> dict[str, Any]:
     """The config with all experiments in it: without folders, so without claims and figures."""
     whole = files.read_yaml(ROOT / "config.yaml")
-    names = list(STUDY.all_experiments)
-    experiments = {name: files.read_yaml(NATURE / name / "experiment.yaml") for name in names}
+    homes = {name: known.home for name, known in STUDY.all_experiments.items() if known.home}
+    experiments = {name: files.read_yaml(home / "experiment.yaml") for name, home in homes.items()}
     return copy.deepcopy({**whole, "studies": [], "experiments": experiments})
 
 

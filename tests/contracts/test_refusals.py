@@ -28,8 +28,12 @@ OF_FOLDER = {
     "fused": "compiled",
     "graphed": "online",
     "pooled": "convolutions",
+    "dense": "residual layers",
     "graphed.batches": "convolutions",
 }
+#: a case of its own, which not every algorithm can learn
+RESIDUAL = {"residual layers": tiny.Case({NETWORK: {"name": "residual_mlp", "hidden": [5, 5]}}, batch=4)}
+TRIED = {**CASES, **RESIDUAL}
 FILES = [
     (folder, name) for folder in FOLDERS for name in registry.names("algorithms") if fast_path(folder, name)
 ]
@@ -37,7 +41,7 @@ ACTIVATIONS = engines.choices(registry.module("networks", "mlp").Settings)["acti
 
 
 def need(folder: str, algorithm: dict[str, Any], **changes: Any) -> Any:
-    return CASES[OF_FOLDER[folder]].need(algorithm, **changes)
+    return TRIED[OF_FOLDER[folder]].need(algorithm, **changes)
 
 
 def refused(engine: str, asked: Any, words: str) -> None:
@@ -96,7 +100,7 @@ def test_a_choice_that_a_file_has_never_heard_of(folder, name, monkeypatch):
     refused(FOLDERS[folder], need(folder, tiny.hyper(name)), "fashion 'old' (it knows: none)")
 
 
-@pytest.mark.parametrize("folder", ["lanes", "fused", "graphed", "pooled"])
+@pytest.mark.parametrize("folder", ["lanes", "fused", "graphed", "pooled", "dense"])
 def test_a_choice_of_a_network_that_a_folder_has_never_heard_of(folder, monkeypatch):
     """`graphed/batches` calls the network's own forward pass: whatever that does is right."""
     asked = need(folder, tiny.hyper("backprop"))
@@ -140,7 +144,7 @@ def test_what_is_for_one_example_a_step_and_one_pass(folder):
 
 def test_a_user_s_algorithm_has_no_fast_path(folder_of_mine):
     """Also one that is called like a file of the engines that is no algorithm's."""
-    for engine in ("lanes", "fused", "pooled", "graphed"):
+    for engine in ("lanes", "fused", "pooled", "dense", "graphed"):
         folder = engines.FOLDERS[engine][0]
         refused(engine, need(folder, {"name": "mine"}), "algorithm 'mine' has no file")
     assert fast_path("fused", "layout") is None and fast_path("graphed", "step") is None
@@ -168,7 +172,7 @@ def test_planning_imports_neither_torch_nor_numba():
 
 def agree(folder: str, algorithm: dict[str, Any], case: str | None = None, steps: int = 20) -> None:
     """Twenty steps under the fast path and under the definition end alike."""
-    of = CASES[case or OF_FOLDER[folder]]
+    of = TRIED[case or OF_FOLDER[folder]]
     states = []
     for engine in (FOLDERS[folder], "stacked"):
         learner = of.learner(algorithm, engine)

@@ -64,7 +64,7 @@ class Case:
     ) -> None:
         self.settings, self.loss, self.batch, self.shared = networks, loss, batch, shared
         self.outputs, self.bits = outputs or {}, bits
-        self.images = any(own["name"] != "mlp" for own in networks.values())
+        self.images = any(own["name"] not in ("mlp", "residual_mlp") for own in networks.values())
         self.inputs = int(np.prod(IMAGE)) if self.images else inputs
 
     def networks(self) -> Networks:

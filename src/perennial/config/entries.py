@@ -16,7 +16,7 @@ from perennial.settings import Settings
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXPERIMENT_SCHEMA = "experiment.schema.json"
 Precision = Literal["float32", "float64"]
-Engine = Literal["auto", "lanes", "fused", "pooled", "graphed", "recorded", "stacked"]
+Engine = Literal["auto", "lanes", "fused", "pooled", "dense", "graphed", "recorded", "stacked"]
 GpuPrecision = Literal["fp32", "tf32"]
 Device = Literal["auto", "cpu", "cuda"]
 

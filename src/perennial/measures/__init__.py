@@ -11,8 +11,18 @@ A measure's file exports
                                    [b, h] by layer; each place of a convolution's channel is an example;
                                    "test": outputs on the task's test examples, after the last pass over the task,
                                    or with the axis epoch after each;
-                                   "passes": the performance, pass by pass
+                                   "passes": the performance, pass by pass;
+                                   "train": outputs on all training examples, in a course of updates;
+                                   "weights": all parameters, in a course of updates;
+                                   "data": what the run meets, as its problem's sequence;
+                                   "transfer": test outputs on a second data set, a series for each case;
+                                   "masks": kept weights of the first layer, a series for each ticket;
+                                   "outer": what an inner training met, before one outer update
     measure(...)                   performance: [r, steps] -> [r];  internals: (weights, features) of one run;
                                    test: (outputs [b, o], targets [b]) of one run -> a number;
-                                   passes: [r, epoch, step] -> [r, epoch]
+                                   passes: [r, epoch, step] -> [r, epoch];  train: as test;
+                                   weights: {name: array} of one run -> a number;
+                                   transfer: as test;  masks: ([h, i], neighbours, [h, i]) -> a number;
+                                   outer: {"losses": [update], "step_size": []} of one run -> a number;
+                                   data: {name: array} of one run -> a number
 """

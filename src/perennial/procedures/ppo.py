@@ -29,7 +29,9 @@ from perennial.streams.clock import Clock
 LENGTH = "environment steps"
 MEASURES = ("episodes", "internals", "changes")
 POLICY, VALUE = "policy", "value"
-PIECE = 2048  # steps of acting at most; a piece ends where a rollout does, so that it has its share of updates
+PIECE = (
+    2048  # steps of acting at most; a piece ends where a rollout does, so that it has its share of updates
+)
 COPIES = 4  # arrays like the weights that a run holds at most
 
 

@@ -5,13 +5,14 @@ Two are general, one file each. They take everything, a user's algorithm too:
 `stacked`: the definition itself in PyTorch, all runs of the group in one stack. CPU.
 `recorded`: the same step, recorded as a CUDA graph and replayed.
 
-Four are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
+Five are fast paths for whole tasks of a single network, a folder each or two, which take what they know:
 
 `lanes`: small online regressions on inputs of zeros and ones, eight runs in the lanes of a vector. CPU.
 `fused`: compiled loops for online (batch 1) fully connected networks, one run at a time; a run costs tens of times
 less. CPU.
 `pooled`: convolutional networks in mini-batches, one run at a time; backwards it goes only through the places that
 pooling took. CPU.
+`dense`: small fully connected networks in mini-batches, one run at a time, gradients in closed form. CPU.
 `graphed`: networks as one stack, recorded as a CUDA graph: fully connected ones online with closed-form gradients, in
 `graphed/`; convolutional and other ones in mini-batches, in `graphed/batches/`.
 
@@ -46,6 +47,7 @@ FOLDERS = {
     "lanes": ("lanes",),
     "fused": ("fused",),
     "pooled": ("pooled",),
+    "dense": ("dense",),
     "graphed": ("graphed", "graphed.batches"),
     "recorded": (),
     "stacked": (),
@@ -53,7 +55,7 @@ FOLDERS = {
 NAMES = tuple(FOLDERS)
 GENERAL = {"recorded": "recorded.RecordedLearner", "stacked": "stacked.StackedLearner"}
 #: fast path for the CPU -> runs of a group: more of them gain nothing. Of these the first that fits is taken.
-GROUPS = {"lanes": 8, "fused": 1, "pooled": 1}
+GROUPS = {"lanes": 8, "fused": 1, "pooled": 1, "dense": 1}
 COMPILED = ("lanes", "fused")  #: loops that go through no library: the same bits on every machine
 ON_GPU = ("graphed", "recorded")  #: of these the first that fits is taken
 DEVICES = ("cpu", "cuda")
