@@ -69,7 +69,7 @@ def test_csv_and_json(files, tmp_path):
     text = csv_path.read_text()
     assert text.splitlines()[0] == "id,experiment,n,estimate,low,high,published,verdict,parts,settled_by"
     rows = list(csv.DictReader(text.splitlines()))
-    assert [row["id"] for row in rows] == [*FIGURE_CLAIMS, "S9", "S10", "S12", "S13"]
+    assert [row["id"] for row in rows] == [*FIGURE_CLAIMS, "S9", "S10", "S12", "S13", "S14"]
     first = rows[0]
     assert first["n"] == "6" and first["published"] == "0.826" and first["verdict"] == REPRODUCED
     assert len(first["estimate"].lstrip("0.")) <= 6
@@ -154,7 +154,7 @@ def test_ledger_gathers_what_is_there(files, tmp_path):
     judge(files, folder)
     judge({}, folder, DIGITS)
     rows = records.ledger(folder)
-    assert [row["experiment"] for row in rows] == [DIGITS] * 9 + [REGRESSION] * 12
+    assert [row["experiment"] for row in rows] == [DIGITS] * 9 + [REGRESSION] * 13
     assert {row["verdict"] for row in rows[:9]} == {NOT_RUN}
     records.write_ledger(folder, tmp_path / "claims.csv")
     assert list(csv.DictReader((tmp_path / "claims.csv").open())) == rows
