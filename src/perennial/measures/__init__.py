@@ -9,6 +9,7 @@ A measure's file exports
     KIND                           "performance": each task's performance before each update;
                                    "internals": weights and activations before the task is learnt, a list of
                                    [b, h] by layer; each place of a convolution's channel is an example;
+                                   "policy": the same of a policy in an environment, before an update;
                                    "test": outputs on the task's test examples, after the last pass over the task,
                                    or with the axis epoch after each;
                                    "passes": the performance, pass by pass;
@@ -18,7 +19,7 @@ A measure's file exports
                                    "transfer": test outputs on a second data set, a series for each case;
                                    "masks": kept weights of the first layer, a series for each ticket;
                                    "outer": what an inner training met, before one outer update
-    measure(...)                   performance: [r, steps] -> [r];  internals: (weights, features) of one run;
+    measure(...)                   performance: [r, steps] -> [r];  internals, policy: (weights, features) of one run;
                                    test: (outputs [b, o], targets [b]) of one run -> a number;
                                    passes: [r, epoch, step] -> [r, epoch];  train: as test;
                                    weights: {name: array} of one run -> a number;

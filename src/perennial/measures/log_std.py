@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-KIND, AXES = "internals", ()
+KIND, AXES = "policy", ()
 UNITS = "1"
 DESCRIPTION = "mean over the actions of the logarithm of the policy's standard deviation"
 SOURCE = "ours"

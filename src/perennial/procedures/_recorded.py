@@ -34,14 +34,14 @@ class Recorded:
         self.ended: dict[str, list[list[tuple[int, float]]]] = {
             name: [[] for _ in range(runs)] for name in self._of("episodes")
         }
-        wanted = self._of("internals")
+        wanted = self._of("internals", "policy")
         self.features = [np.zeros((runs, window if wanted else 0, n), dtype) for n in units]  # [r, t, h]
         self.taken: dict[str, list[np.ndarray]] = {
             name: [] for name in (*wanted, *self._of("changes"))
         }  # each [r]
 
-    def _of(self, kind: str) -> list[str]:
-        return [name for name, own in self.kinds.items() if own == kind]
+    def _of(self, *kinds: str) -> list[str]:
+        return [name for name, own in self.kinds.items() if own in kinds]
 
     def step(self, run: int, step: int, reward: float, ended: bool, hidden: list[np.ndarray]) -> None:
         """A run has done step number `step`; hidden: the policy's activations [1, h] there."""
@@ -58,7 +58,7 @@ class Recorded:
 
     def internals(self, steps: int, policies: list[Weights]) -> None:
         """So many steps are done in all runs: take what is due."""
-        for name in self._of("internals"):
+        for name in self._of("internals", "policy"):
             if steps % self.measures[name]["every"] == 0:
                 measure = registry.module("measures", name).measure
                 rows = [measure(w, [array[r] for array in self.features]) for r, w in enumerate(policies)]

@@ -27,7 +27,7 @@ from perennial.settings import Unfit, switch
 from perennial.streams.clock import Clock
 
 LENGTH = "environment steps"
-MEASURES = ("episodes", "internals", "changes")
+MEASURES = ("episodes", "internals", "policy", "changes")
 POLICY, VALUE = "policy", "value"
 PIECE = (
     2048  # steps of acting at most; a piece ends where a rollout does, so that it has its share of updates
@@ -245,7 +245,8 @@ def check(settings: dict[str, Any], options: Settings) -> None:
     """
     if options.rollout % options.batch_size:
         raise Unfit(f"ppo: batch_size: {options.batch_size} does not divide the rollout of {options.rollout}")
-    whole = {"internals": ("window", options.window), "changes": ("rollout", options.rollout)}
+    window, rollout = ("window", options.window), ("rollout", options.rollout)
+    whole = {"internals": window, "policy": window, "changes": rollout}
     for name, own in settings["measures"].items():
         key, unit = whole.get(registry.module("measures", name).KIND, ("", 1))
         if own["every"] % unit:

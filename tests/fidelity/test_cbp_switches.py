@@ -34,8 +34,23 @@ def test_renewed_weights_have_the_bound_of_their_kind(kind):
         assert (found == plain).all() and BOUNDS["layer"] == CASES["online"].networks().matrices[0].bound
 
 
+@pytest.mark.parametrize("average", ["corrected", "uncorrected", "running_sum"])
+def test_utility_average_is_what_it_says(average):
+    """Before any unit is renewed; the correction is made where units are ranked, not in what is kept."""
+    own = hyper("cbp", replacement_rate=0, utility="contribution", utility_average=average, utility_decay=0.8)
+    expected = np.zeros(5)
+    for step in steps(own, 6):
+        size = np.abs(step.features["hidden_0"]).mean(0)  # [h], of one example
+        after = step.before["weights"]["weight_1"] - 0.05 * step.gradients["weight_1"]
+        if average == "running_sum":
+            expected = expected + 0.2 * size
+        else:
+            expected = 0.8 * expected + 0.2 * size * np.abs(after).mean(1)
+        np.testing.assert_allclose(step.after["algorithm"]["hidden_0"]["utility"], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("moments", ["zero", "kept"])
-def test_adam_forgets_a_renewed_unit_or_not(moments):
+def test_renewed_moments_are_forgotten_or_not(moments):
     own = hyper("cbp", **OWN, optimiser="adam", renewed_moments=moments)
     seen = 0
     for unit, _, state in renewed(own):
