@@ -1,6 +1,7 @@
 # make             install, run the study at the configured scale, print the verdicts
 # make mnist       permuted MNIST, Extended Data Fig. 3b (centre); needs the data or a network, see README.md
 # make imagenet    Continual ImageNet with a small network; needs images of ImageNet, see README.md
+# make cifar       class-incremental CIFAR-100 with a small network; needs the data, see README.md
 # make ant         the first two million steps of PPO on the Ant (Fig. 4); needs no data
 # make mnist1d     MNIST-1D, all parts; no download; says first what it costs, see studies/mnist1d/README.md
 # make plan        what a run would do and cost on this machine, and nothing else; also make plan SCALE=paper
@@ -18,7 +19,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := study
-.PHONY: study mnist mnist1d imagenet ant plan install test test-slow test-faults bench kill-study lint clean
+.PHONY: study mnist mnist1d imagenet cifar ant plan install test test-slow test-faults bench kill-study lint clean
 
 study: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE))
@@ -33,6 +34,11 @@ mnist: $(READY)
 imagenet: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --config block_size=1 $(if $(SCALE),scale=$(SCALE)) -- continual_imagenet_small
 	@$(BIN)/perennial verdicts continual_imagenet_small $(if $(SCALE),--scale $(SCALE))
+
+cifar: $(READY)
+	@$(BIN)/perennial plan class_incremental_small $(if $(SCALE),--scale $(SCALE)) $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	$(BIN)/snakemake --cores $(CORES) $(if $(SCALE),--config scale=$(SCALE)) -- class_incremental_small
+	@$(BIN)/perennial verdicts class_incremental_small $(if $(SCALE),--scale $(SCALE))
 
 # A seed is a job of its own: twelve runs of 2 million steps; what it costs here is told first.
 ant: $(READY)

@@ -12,6 +12,7 @@ from typing import Any
 
 import layout
 import pytest
+import spec_cifar
 import spec_imagenet
 import spec_mnist
 import spec_mnist1d
@@ -20,7 +21,12 @@ import spec_regression
 from spec_rows import Said
 
 TABLES = (
-    spec_regression.TABLES | spec_mnist.TABLES | spec_imagenet.TABLES | spec_mnist1d.TABLES | spec_ppo.TABLES
+    spec_regression.TABLES
+    | spec_mnist.TABLES
+    | spec_imagenet.TABLES
+    | spec_cifar.TABLES
+    | spec_mnist1d.TABLES
+    | spec_ppo.TABLES
 )
 NOTHING = Said("not there", "not in the table")
 
