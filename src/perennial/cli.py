@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import get_args
 
 from perennial import config
-from perennial.claims import summary
+from perennial.claims import records, summary
 from perennial.claims.verdict import VERDICTS
 from perennial.config import Study, entries
 from perennial.config.folders import layer
@@ -85,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
 
 def verdicts(options: argparse.Namespace) -> int:
     """Print the table of verdicts of the scale, or of one experiment, and the path of its report."""
+    from perennial.report import settling
+
     study = _study(options)
     folder, only = study.folder, options.experiment
     if only:
@@ -98,7 +100,8 @@ def verdicts(options: argparse.Namespace) -> int:
     print(table(rows))
     judged = [row for row in rows if row["verdict"] in VERDICTS]
     print("\n" + summary.of_claims([row["verdict"] for row in judged]))
-    if line := summary.to_settle(judged):
+    known = [claim for claim in records.read(folder / "claims") if only in (None, claim["experiment"])]
+    if line := settling.told(folder, known) or summary.to_settle(judged):
         print(line)
     print(f"report: {folder / 'report.html'}")
     return 0

@@ -95,7 +95,6 @@ def test_runs_go_on_from_their_state_in_any_group(algorithm):
         (REGRESSION, "backprop", {"hidden": [5, 5]}, "one hidden layer of 8 units at most"),
         (REGRESSION, "shrink_and_perturb", {"noise": "sum4"}, "no fast path for noise 'sum4'"),
         (REGRESSION, "cbp", {"utility": "random"}, "no fast path for utility 'random'"),
-        (REGRESSION, "cbp", {"optimiser": "adam"}, "no fast path for optimiser 'adam'"),
         (REGRESSION, "backprop", {"momentum": 0.9}, "momentum"),
     ],
 )

@@ -185,6 +185,11 @@ MISTAKES = {
         "        return\n"
         "    chosen, due = zip(*(_choose(settings, layer, state, clock) for layer in layers), strict=True)\n"
         '    fresh = _renewal.fresh_weights(layers, state["weights"], list(chosen), clock)\n'
+        '    if settings.renewed_weights != "layer":\n'
+        "        fresh = [\n"
+        '            new * (_bound(settings, layer, state["weights"]) / layer.bound)\n'
+        "            for layer, new in zip(layers, fresh, strict=True)\n"
+        "        ]\n"
         "    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):\n"
         "        renew(settings, layer, state, *of_layer)\n",
         "        _measure(settings, layer, state, features[layer.key])\n"

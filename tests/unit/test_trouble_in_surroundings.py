@@ -51,10 +51,13 @@ def test_make_says_in_one_line_that_a_folder_is_of_no_use(tmp_path, name):
     shutil.copy(ROOT / "Makefile", folder)
     for needed in ("envs/requirements.txt", "pyproject.toml"):
         (folder / needed).touch()
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of a make that runs these tests
+    environment = {key: value for key, value in os.environ.items() if key not in outer}
     for ready in (False, True):  # also where the folder was moved after make had run
         found = subprocess.run(
             ["make", "plan", "PYTHON=false"],
             cwd=folder,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=60,

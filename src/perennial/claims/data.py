@@ -47,7 +47,6 @@ class Variant:
         planned: seeds.
         checksum: of its file.
         diverged: seeds whose runs did.
-        cpu: seconds of one core that a run took; 0 where that was not recorded.
     """
 
     metrics: Mapping[str, Curves]
@@ -55,7 +54,6 @@ class Variant:
     planned: tuple[int, ...] = ()
     checksum: str = ""
     diverged: frozenset[int] = frozenset()
-    cpu: float = 0.0
 
 
 Results = Mapping[str, Variant]
@@ -92,7 +90,6 @@ def _variant(path: Path, experiment: str, name: str) -> Variant:
                 planned=tuple(int(seed) for seed in file.attrs["planned_seeds"]),
                 checksum=provenance.checksum(file),
                 diverged=frozenset(map(int, json.loads(file.attrs.get("diverged", "{}")))),
-                cpu=float(file.attrs.get("cpu_seconds", 0.0)) / max(len(seeds), 1),
             )
     except store.BadFile as error:
         raise ClaimError(str(error)) from None

@@ -88,7 +88,6 @@ def _claim(claim: Claim, claims: Claims, results: Results) -> dict[str, Any]:
     worst = parts[0] if binding is None else parts[binding]
     if binding is not None:
         shown = {key: worst[key] for key in shown}
-    settled_by, hours = settling(verdict, parts, results)
     return {
         "id": claim.id,
         "experiment": claims.experiment,
@@ -108,27 +107,12 @@ def _claim(claim: Claim, claims: Claims, results: Results) -> dict[str, Any]:
         "parts_total": len(parts),
         "parts_decided": sum(row["verdict"] in (REPRODUCED, CONTRADICTED) for row in parts),
         "parts_text": summary.of_parts([row["verdict"] for row in parts]),
-        "settled_by": settled_by,
-        "core_hours": hours,
+        "settled_by": verdict.needed if verdict.verdict == INCONCLUSIVE else "",
         "binding": binding,
         "parts": parts,
         "observations": [_observation(part, claim, claims, results) for part in claim.observations],
         "note": claim.note,
     }
-
-
-def settling(verdict: Verdict, parts: list[dict[str, Any]], results: Results) -> tuple[str, float | None]:
-    """What would settle an open claim, in words, and the hours of one core that it takes if that is known."""
-    if verdict.verdict != INCONCLUSIVE:
-        return "", None
-    if verdict.needed_n is None:
-        return verdict.needed, None
-    open_ = {name for row in parts if row["verdict"] == INCONCLUSIVE for name in row["variants"]}
-    there = [results[name] for name in sorted(open_) if name in results]
-    seconds = sum(max(verdict.needed_n - len(known.planned), 0) * known.cpu for known in there)
-    if not seconds:
-        return verdict.needed, None
-    return f"{verdict.needed}, {summary.hours(seconds / 3600)}", seconds / 3600
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

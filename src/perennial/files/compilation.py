@@ -123,3 +123,7 @@ def stable_source(path: Path) -> Path:
 
 numba.config.CACHE_DIR = str(cache_folder())
 compile_for(portable=True)
+
+
+if "_toplevel_target_context" not in vars(registry.cpu_target):  # nothing is compiled yet: the default
+    compile_for(portable=True)

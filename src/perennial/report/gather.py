@@ -15,7 +15,7 @@ from perennial.claims import records, summary
 from perennial.claims.verdict import VERDICTS
 from perennial.files import identity, lineage, provenance, store
 from perennial.files import series as stored
-from perennial.report import origins, plates, series, shapes, switches
+from perennial.report import origins, plates, series, settling, shapes, switches
 
 DETAILED = 300  # variants that the page shows in detail, of all experiments together
 REMARKS, FILES = 50, 200  # that it shows
@@ -84,7 +84,7 @@ def gather(study: Any, code: str = "", left_out: Iterable[str] = ()) -> dict[str
     return {
         "scale": study.scale,
         "claims": _grouped(judged, about),
-        "tally": _tally(judged),
+        "tally": _tally(judged, folder),
         "comparisons": own,
         "figures": figures,
         "curves": curves,
@@ -252,7 +252,7 @@ def _grouped(judged: list[dict], about: dict[str, dict]) -> list[dict[str, Any]]
     return list(groups.values())
 
 
-def _tally(judged: list[dict]) -> dict[str, Any]:
+def _tally(judged: list[dict], folder: Path) -> dict[str, Any]:
     """How many published claims, and how many of ours, got each verdict."""
     count = Counter((bool(c["ours"]), c["verdict"]) for c in judged)
     rows = {v: {"published": count[False, v], "ours": count[True, v]} for v in VERDICTS}
@@ -260,7 +260,7 @@ def _tally(judged: list[dict]) -> dict[str, Any]:
         whose: summary.of_claims([claim["verdict"] for claim in judged if bool(claim["ours"]) == ours])
         for whose, ours in (("published", False), ("ours", True))
     }
-    settle = summary.to_settle(judged)
+    settle = settling.told(folder, judged)
     return {"rows": rows, "published": sum(r["published"] for r in rows.values()), "told": told, "settle": settle,
             "ours": sum(r["ours"] for r in rows.values()), "all": len(judged)}  # fmt: skip
 

@@ -54,7 +54,9 @@ def relative(metrics: dict[tuple[str, str], Path]) -> dict[str, _read.Metric]:
     return found
 
 
-def draw(found: dict[str, _read.Metric], theirs: Published, figure_name: str, title: str, label: str) -> Figure:
+def draw(
+    found: dict[str, _read.Metric], theirs: Published, figure_name: str, title: str, label: str
+) -> Figure:
     """One panel over the number of classes."""
     figure, ((axis,),) = _style.panels(1, 1, width=8.5, height=5.0)
     colours = {variant: colour for variant, (colour, _) in LOOKS.items()}
