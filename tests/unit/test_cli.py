@@ -42,7 +42,7 @@ def test_check_says_in_one_line_what_the_config_asks_for(here, capsys):
     assert cli.main(["check"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("config.yaml: good; scale laptop: slowly_changing_regression (")
-    assert "30 seeds, 300 tasks), permuted_digits (5 variants, 10 seeds, 1000 tasks)" in line
+    assert "30 to 300 seeds, 300 tasks), permuted_digits (5 variants, 10 seeds, 1000 tasks)" in line
 
 
 @pytest.mark.parametrize("command", [["check"], ["verdicts"], ["run", "permuted_digits", "cbp"]])

@@ -36,8 +36,8 @@ def test_the_published_curves_reproduce_the_published_claims():
 
 def test_published_numbers_come_from_the_panel_that_shows_the_tasks():
     found = verdicts({})
-    assert found["I1"]["parts"][0]["published"] == "89.4"  # the left panel: task by task
-    assert [part["published"] for part in found["I4"]["parts"]] == ["-3.15", "74"]  # the right one: bins
+    assert found["I1"]["parts"][0]["published"] == "89.42"  # the left panel: task by task
+    assert [part["published"] for part in found["I4"]["parts"]] == ["-3.15", "73.95"]  # the right one: bins
     assert found["I10"]["parts"][0]["published"] == "5.96"  # Fig. 1c
 
 
@@ -156,7 +156,7 @@ def test_the_first_tasks_at_the_laptop_show_a_level_and_how_many_seeds_would_set
     given = {"test_accuracy": data.Curves(np.arange(5), np.arange(1.0, 11), values, "percent", "task")}
     found = verdicts({"backprop_0.01": data.Variant(given, made.settings("backprop_0.01"))}, FIRST)["IF1"]
     assert found["verdict"] == INCONCLUSIVE and found["needed_n"] > 5 and found["published"] == "85.69"
-    assert [row["published"] for row in found["observations"]] == ["89.4", "-5.17", "125"]
+    assert [row["published"] for row in found["observations"]] == ["89.42", "-5.166", "125"]
     many = {
         "test_accuracy": data.Curves(
             np.arange(9), np.arange(1.0, 11), np.tile(curve, (9, 1)), "percent", "task"

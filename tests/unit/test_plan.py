@@ -161,7 +161,9 @@ def test_each_target_has_the_jobs_that_it_would_start(here):
     assert tally(width, rate) == {"dataset": 1, "train": 6, "report": 2}
     plain = [name for name in study.experiments() if study.experiment(name).all_by_default]
     pairs = [(name, variant) for name in plain for variant in study.variants(name)]
-    assert tally(ALL)["train"] == sum(-(-len(study.seeds(*pair)) // 4) for pair in pairs)
+    assert tally(ALL)["train"] == sum(
+        -(-len(study.seeds(*pair)) // study.block_size(*pair)) for pair in pairs
+    )
 
 
 def seeds(study, experiment):

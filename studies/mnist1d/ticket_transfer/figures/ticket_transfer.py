@@ -44,22 +44,24 @@ def needs(study) -> list[tuple[str, str]]:
 def draw(metrics: dict[tuple[str, str], Path]) -> Figure:
     """Panels c to g."""
     figure, axes = _style.panels(2, 3, width=13, height=3.4)
-    (path,) = metrics.values()
+    path = next(iter(metrics.values()), None)  # None: published curves alone
     for axis, (condition, title) in zip(axes.flat, PANELS.items(), strict=False):
         for ticket, (colour, _) in LOOKS.items():
-            _style.curve(axis, _read.read(path, f"transfer_accuracy_{condition}_{ticket}"), colour)
+            if path:
+                _style.curve(axis, _read.read(path, f"transfer_accuracy_{condition}_{ticket}"), colour)
             for year, face in (("2020", _style.darker(colour)), ("2024", _style.PAPER)):
                 line = CURVES.curve(f"ticket_transfer_{year}", f"{condition}_{ticket}")
                 axis.plot(line.x, line.mean, "o", color=_style.darker(colour), markerfacecolor=face,
                           markersize=5, clip_on=False, zorder=6)  # fmt: skip
         axis.set(title=title, xlabel="step", ylim=(50, 76))
         _overlay.percent(axis)
-    _adjacency(axes.flat[4], {name: _read.read(path, f"adjacency_{name}") for name in ("random", "lottery")})
+    kinds = ("random", "lottery") if path else ()
+    _adjacency(axes.flat[4], {name: _read.read(path, f"adjacency_{name}") for name in kinds})
     axes.flat[5].set_axis_off()
     handles = [*(_style.swatch(*look) for look in LOOKS.values()), *_overlay.kinds()[1:]]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    count = _read.read(path, "adjacency_lottery").seeds
-    _style.heading(figure, f"Lines: ours, {_style.seeds_text({count})}. Dots: published, two trials.")
+    counts = {_read.read(path, "adjacency_lottery").seeds} if path else set()
+    _style.heading(figure, f"Lines: ours, {_style.seeds_text(counts)}. Dots: published, two trials.")
     return figure
 
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 5a: Hopper"
-CAPTION = "Means over 500,000 steps. Lines: seeds' mean, with its 95 % interval."
+CAPTION = (
+    "Return of an episode on the Hopper, whose friction never changes, by number of environment steps. "
+    "Means over 500,000 steps. Lines: seeds' mean, with its 95 % interval."
+)
 
 
 def needs(study) -> list[tuple[str, str]]:

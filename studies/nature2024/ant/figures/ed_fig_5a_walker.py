@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 5a: Walker"
-CAPTION = "Means over 250,000 steps. Lines: seeds' mean, with its 95 % interval."
+CAPTION = (
+    "Return of an episode on the Walker, whose friction never changes, by number of environment steps. "
+    "Means over 250,000 steps. Lines: seeds' mean, with its 95 % interval."
+)
 
 
 def needs(study) -> list[tuple[str, str]]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 5c: the largest change of the policy by a rollout"
-CAPTION = "The largest of 500 rollouts each. Lines: seeds' mean, with its 95 % interval."
+CAPTION = (
+    "Largest change of a weight of the policy within a rollout, by number of environment steps. "
+    "The largest of 500 rollouts each. Lines: seeds' mean, with its 95 % interval."
+)
 
 
 def needs(study) -> list[tuple[str, str]]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Extended Data Fig. 5d: instantaneous utility on the Ant"
-CAPTION = "Means over 250,000 steps. Lines: seeds' mean, with its 95 % interval."
+CAPTION = (
+    "Return of an episode on the Ant with utilities of the moment in place of running averages. "
+    "Means over 250,000 steps. Lines: seeds' mean, with its 95 % interval."
+)
 
 
 def needs(study) -> list[tuple[str, str]]:
