@@ -339,9 +339,9 @@ def test_a_plan_of_the_smoke_scale(here, capsys):
     again, second = capsys.readouterr(), time.monotonic() - begin
     assert again.out == out and "timing" not in again.err and second < first
     assert not Path("results").exists()  # a plan leaves nothing behind
-    assert "permuted_digits: would train 3 blocks" in out and "7 of 7 kinds of runs" in out
+    assert "permuted_digits: would train 3 blocks" in out and "9 of 9 kinds of runs" in out
     totals = next(line for line in out.splitlines() if line.startswith("all of these")).split()
-    assert totals[3:8] == ["7", "2", "7", "3", "2"]  # blocks, sequences, metrics, figures, claims
+    assert totals[3:8] == ["9", "4", "9", "5", "4"]  # blocks, sequences, metrics, figures, claims
 
 
 @pytest.mark.parametrize("arguments", [["permuted_digit"], ["--scale", "smok"]])
