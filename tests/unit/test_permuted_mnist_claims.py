@@ -46,7 +46,9 @@ def test_the_published_curves_reproduce_the_published_claims_but_one():
 def test_the_published_numbers_come_from_the_curve_of_the_right_metric():
     found = verdicts(MNIST, {})
     assert [part["published"] for part in found["M7"]["parts"]][:3] == ["26.96", "19.31", "11.29"]
-    assert found["M9"]["parts"][3]["published"] == "24.01" and found["M18"]["parts"][0]["published"] == "0.00376"
+    assert (
+        found["M9"]["parts"][3]["published"] == "24.01" and found["M18"]["parts"][0]["published"] == "0.00376"
+    )
 
 
 def flat(level):

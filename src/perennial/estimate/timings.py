@@ -119,7 +119,12 @@ class Timings:
 
     def _measure_starts(self, settings: dict[Kind, dict[str, Any]]) -> None:
         """Start a process of each engine with each data set, for the smallest runs there are."""
-        small = sorted(self.measured, key=lambda kind: kinds.cost_of_run(settings[kind]).memory, reverse=True)
+        # of equal ones always the same, in whatever order they were timed
+        small = sorted(
+            self.measured,
+            key=lambda kind: (kinds.cost_of_run(settings[kind]).memory, kind.key),
+            reverse=True,
+        )
         for (engine, data), kind in {
             (kind.engine, dataset_of(kind.settings)): kind for kind in small
         }.items():
