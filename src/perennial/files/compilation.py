@@ -26,6 +26,8 @@ PORTABLE = "x86-64-v3"
 #: What a processor must offer for it, by LLVM's names.
 INSTRUCTIONS = ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sse4.2")
 THIS_MACHINE = "this machine"
+#: Where numba is told; it reads them again whenever any of its variables has changed.
+VARIABLES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 
 
 class TooLate(RuntimeError):
@@ -41,11 +43,20 @@ def compile_for(portable: bool) -> None:
         TooLate: this process compiled for others before.
     """
     wanted = (PORTABLE, "") if portable and _can_be_portable() else (None, None)
-    if wanted == (numba.config.CPU_NAME, numba.config.CPU_FEATURES):
+    if wanted == tuple(map(os.environ.get, VARIABLES)):
         return
-    if "_toplevel_target_context" in vars(registry.cpu_target):
+    if _has_compiled():
         raise TooLate("loops are compiled already for other instructions in this process")
-    numba.config.CPU_NAME, numba.config.CPU_FEATURES = wanted
+    for name, value in zip(VARIABLES, wanted, strict=True):
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    numba.config.reload_config()
+
+
+def _has_compiled() -> bool:
+    return "_toplevel_target_context" in vars(registry.cpu_target)
 
 
 def same_bits() -> str:
@@ -125,5 +136,5 @@ numba.config.CACHE_DIR = str(cache_folder())
 compile_for(portable=True)
 
 
-if "_toplevel_target_context" not in vars(registry.cpu_target):  # nothing is compiled yet: the default
+if not _has_compiled():  # the default
     compile_for(portable=True)
