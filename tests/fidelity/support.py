@@ -40,12 +40,12 @@ def hyper(algorithm: str) -> dict[str, Any]:
     So a file added to `algorithms/` is tested without another edit.
     """
     if algorithm in SHIPPED:
-        return SHIPPED[algorithm]
+        return {**SHIPPED[algorithm]}  # a test may change it
     study = config.load(REPOSITORY / "config.yaml")
     for experiment in study.all_experiments.values():
         for variant in experiment.variants.values():
             if variant.settings["algorithm"]["name"] == algorithm:
-                return variant.settings["algorithm"]
+                return {**variant.settings["algorithm"]}
     return {"name": algorithm}
 
 
