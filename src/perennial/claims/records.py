@@ -34,6 +34,7 @@ def write(found: Mapping[str, Any], csv_path: Path, json_path: Path) -> None:
 def _row(entry: Mapping[str, Any]) -> dict[str, str]:
     numbers = {key: "" if entry[key] is None else number(entry[key]) for key in ("estimate", "low", "high")}
     words = {key: str(entry.get(key, "")) for key in COLUMNS if key not in numbers}
+    words["parts"] = entry.get("parts_text", "")
     return {key: (numbers | words)[key] for key in COLUMNS}
 
 
