@@ -15,6 +15,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+RESET = (
+    1  # place of an episode's start in the stream of what a seed meets; what changes between episodes is at 0
+)
+
 
 class Environment(Protocol):
     """One run's environment. Random numbers come from `perennial.streams`, keyed by seed and step."""

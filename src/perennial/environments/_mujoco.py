@@ -6,6 +6,7 @@ Behaviour is that of gym's version 3 environments (Nature 2024 ran gym 0.23.1). 
 
 from __future__ import annotations
 
+import abc
 import functools
 import importlib
 from importlib.util import find_spec
@@ -16,13 +17,14 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
+from perennial.environments import RESET
 from perennial.errors import UserError
 from perennial.problems import Arrays
 from perennial.settings import Settings as Base
 from perennial.settings import switch
 
 LIMIT = 1000  # steps of an episode (gym's time limit)
-FRICTION, RESET = 0, 1  # places in the stream of what a seed meets
+FRICTION = 0  # its place in the stream of what a seed meets
 
 
 class NoPhysics(UserError, ImportError):
@@ -91,7 +93,7 @@ def model_file(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations or [])), "envs", "mujoco", "assets", name)
 
 
-class Walker:
+class Walker(abc.ABC):
     """One run's body on the ground; an `Environment` of `perennial.environments`. Bodies say what stands at the end."""
 
     file: str
@@ -103,15 +105,13 @@ class Walker:
     def __init__(self, settings: Settings, seed: int, sequence: Arrays) -> None:
         physics = _physics()
         self.settings, self.seed, self.friction = settings, seed, sequence.get("friction")
-        self.model = physics.MjModel.from_xml_path(str(model_file(self.file)))
+        self.model = self._body()
         kind = {"rk4": "mjINT_RK4", "euler": "mjINT_EULER"}[settings.integrator]
         self.model.opt.integrator = getattr(physics.mjtIntegrator, kind)
-        self._modify()
         self.data = physics.MjData(self.model)
         self.kind = physics.mjtState.mjSTATE_INTEGRATION
-        self.begun = self.changed = self.change = (
-            0  # step of the run: of the episode's start, of the last change
-        )
+        # Steps of the run at which the episode and the last change began, and how many changes there were.
+        self.begun = self.changed = self.change = 0
         self.timed_out, self.final = False, np.zeros(0)  #: of the last action, if it ended an episode
         self._set_friction()
         self._reset(0)
@@ -180,16 +180,17 @@ class Walker:
 
     # ---- what a body says
 
-    def _modify(self) -> None:
-        """Change the model before the simulation is made."""
+    def _body(self) -> Any:
+        """The body's model, as its file has it."""
+        return _physics().MjModel.from_xml_path(str(model_file(self.file)))
 
     def _place(self) -> float:
         """Where the body is, forwards."""
         return float(self.data.qpos[0])
 
+    @abc.abstractmethod
     def healthy(self) -> bool:
         """Whether the episode goes on."""
-        raise NotImplementedError
 
     def _first(self, address: streams.Address) -> tuple[np.ndarray, np.ndarray]:
         """Positions and velocities at an episode's start: the model's, with uniform noise."""

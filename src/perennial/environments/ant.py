@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from perennial import streams
-from perennial.environments import _mujoco
+from perennial.environments import RESET, _mujoco
 from perennial.problems import Arrays, Size
 from perennial.settings import switch
 
@@ -64,5 +64,5 @@ class Environment(_mujoco.Walker):
         """Uniform noise on positions, normal noise on velocities."""
         n = self.model.nq
         u = streams.uniforms(address, n).astype(np.float64) * 2 - 1
-        z = streams.normals(address._replace(layer=_mujoco.RESET + 1), self.model.nv).astype(np.float64)
+        z = streams.normals(address._replace(layer=RESET + 1), self.model.nv).astype(np.float64)
         return self.model.qpos0 + 0.1 * u, 0.1 * z

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from perennial import streams
-from perennial.environments._mujoco import RESET
+from perennial.environments import RESET
 from perennial.problems import Arrays, Size
 from perennial.settings import Settings as Base
 

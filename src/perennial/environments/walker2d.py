@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from perennial.environments import _mujoco
 from perennial.problems import Arrays, Size
@@ -37,9 +37,11 @@ class Environment(_mujoco.Walker):
 
     file, skip, control_cost, speed_limit, dropped = "walker2d.xml", 4, 1e-3, 10.0, 1
 
-    def _modify(self) -> None:
+    def _body(self) -> Any:
+        model = super()._body()
         if self.settings.walker_foot_friction == "equal":
-            self.model.geom("foot_geom").friction[0] = self.model.geom("foot_left_geom").friction[0]
+            model.geom("foot_geom").friction[0] = model.geom("foot_left_geom").friction[0]
+        return model
 
     def healthy(self) -> bool:
         """Between 0.8 and 2 high, upright within 1."""

@@ -207,7 +207,7 @@ def cost(settings: dict[str, Any]) -> Cost:
     """
     _check(settings)
     updates = settings["procedure"]["inner_updates"]
-    one = _tasks.cost_of({**settings, "length": settings["length"]}, updates)
+    one = _tasks.cost_of(settings, updates)
     return Cost(one.steps, one.memory * updates, one.weights)
 
 

@@ -80,19 +80,19 @@ def all_units(layer: Any, weights: State) -> Any:
     return torch.arange(units, device=layer.units(weights).incoming.device).expand(runs, units)
 
 
-def restart(layers: list[Any], state: State, due: list[Any], clock: Clock, own: tuple[str, ...] = ()) -> None:
-    """Start every unit afresh that is due; what the optimiser remembers of its weights becomes zero.
+def restart(layers: list[Any], state: State, due: list[Any], clock: Clock, memories: tuple[str, ...]) -> None:
+    """Start every unit afresh that is due.
 
     Args:
         due: of each layer [r, h] bool.
-        own: see `renew`.
+        memories: see `renew`.
     """
     if not layers or all(_periods.nothing(of_layer) for of_layer in due):
         return
     chosen = [all_units(layer, state["weights"]) for layer in layers]
     fresh = fresh_weights(layers, state["weights"], chosen, clock)
     for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
-        renew(layer, state, *of_layer, tuple(state["optimiser"]), own)
+        renew(layer, state, *of_layer, memories, ())
 
 
 def renew(

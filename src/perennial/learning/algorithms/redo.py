@@ -54,11 +54,8 @@ def update(
         now.unsqueeze(1) & (_score(settings, layer, gradients, features) <= settings.threshold)
         for layer in layers
     ]
-    chosen = [_renewal.all_units(layer, state["weights"]) for layer in layers]
-    fresh = _renewal.fresh_weights(layers, state["weights"], chosen, clock)
     memories = tuple(state["optimiser"]) if settings.renewed_moments == "zero" else ()
-    for layer, *of_layer in zip(layers, chosen, due, fresh, strict=True):
-        _renewal.renew(layer, state, *of_layer, memories, ())
+    _renewal.restart(layers, state, due, clock, memories)
 
 
 def _score(settings: Settings, layer: Any, gradients: Any, features: Any) -> Any:

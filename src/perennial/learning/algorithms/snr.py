@@ -64,7 +64,7 @@ def update(
     layers = [layer for layer in networks.hidden if layer.key in features]
     due = [_listen(layer, state, features[layer.key]) for layer in layers]
     if settings.rejection > 0:
-        _renewal.restart(layers, state, due, clock)
+        _renewal.restart(layers, state, due, clock, tuple(state["optimiser"]))
         again = _periods.tick(state["algorithm"]["step"], settings.every)
         if not _periods.nothing(again):
             for layer in layers:
